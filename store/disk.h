@@ -1,0 +1,76 @@
+/* Files, as the rest of dios sees them: the one narrow way to the disk, so that the simulation can stand in for it.
+ * Two implementations: disk_posix.c (a data directory of the machine) and disk_sim.c (in memory; loses what was not
+ * synced, tears writes, fills up, flips bits, stops at a chosen step).
+ *
+ * Paths are relative to the data directory, with '/' between parts. Durability is the caller's work, as on any POSIX
+ * file system: a file's bytes after disk_sync, its name after disk_sync_dir of its folder. Thread-safe, except that one
+ * file's size must not be changed by two threads at once. */
+#ifndef DIOS_STORE_DISK_H
+#define DIOS_STORE_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include "base/error.h"
+
+struct disk;
+struct disk_file;
+
+struct disk_space { uint64_t total_bytes, free_bytes, total_inodes, free_inodes; };
+
+struct disk_ops {
+	/* flags: O_RDONLY or O_RDWR, O_CREAT, O_EXCL, O_TRUNC. Mode is 0600. */
+	int (*open)(struct disk *d, const char *path, int flags, struct disk_file **ret_file);
+	void (*close)(struct disk_file *f);
+	/* Reads up to size bytes; fewer only at the end of the file. Returns the count or a negative errno. */
+	ssize_t (*pread)(struct disk_file *f, void *data, size_t size, uint64_t offset);
+	/* Writes everything or fails; on failure any part may have been written. 0 or a negative errno. */
+	int (*pwritev)(struct disk_file *f, const struct iovec *iov, int count, uint64_t offset);
+	int (*sync)(struct disk_file *f);                                  /* fdatasync */
+	int (*truncate)(struct disk_file *f, uint64_t size);
+	int (*allocate)(struct disk_file *f, uint64_t offset, uint64_t size); /* room, without changing the size; -EOPNOTSUPP */
+	int (*punch)(struct disk_file *f, uint64_t offset, uint64_t size);    /* reads as zeros afterwards */
+	int (*size)(struct disk_file *f, uint64_t *ret_size);
+	int (*clone)(struct disk_file *from, struct disk_file *to);       /* FICLONE, else a copy; not synced */
+	int (*fd)(struct disk_file *f);                                    /* the descriptor, borrowed; -1 in the simulation */
+	int (*rename)(struct disk *d, const char *from, const char *to);
+	int (*unlink)(struct disk *d, const char *path);
+	int (*mkdir)(struct disk *d, const char *path);                    /* 0700; -EEXIST is success */
+	int (*sync_dir)(struct disk *d, const char *path);
+	/* Calls back for each entry but . and .., in no order; a non-zero return ends it and is returned. */
+	int (*list)(struct disk *d, const char *path, int (*each)(void *arg, const char *name), void *arg);
+	int (*space)(struct disk *d, struct disk_space *ret_space);
+	void (*free)(struct disk *d);
+};
+
+struct disk { const struct disk_ops *ops; };
+struct disk_file { const struct disk_ops *ops; };
+
+int disk_posix_new(const char *directory, struct disk **ret_disk);    /* -ENOENT, -ENOTDIR, -EACCES */
+
+static inline int disk_open(struct disk *d, const char *path, int flags, struct disk_file **ret) { return d->ops->open(d, path, flags, ret); }
+static inline void disk_close(struct disk_file *f) { if (f) f->ops->close(f); }
+static inline ssize_t disk_pread(struct disk_file *f, void *data, size_t size, uint64_t offset) { return f->ops->pread(f, data, size, offset); }
+static inline int disk_pwritev(struct disk_file *f, const struct iovec *iov, int n, uint64_t offset) { return f->ops->pwritev(f, iov, n, offset); }
+static inline int disk_pwrite(struct disk_file *f, const void *data, size_t size, uint64_t offset)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = size };
+	return f->ops->pwritev(f, &iov, 1, offset);
+}
+static inline int disk_sync(struct disk_file *f) { return f->ops->sync(f); }
+static inline int disk_truncate(struct disk_file *f, uint64_t size) { return f->ops->truncate(f, size); }
+static inline int disk_allocate(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->allocate(f, offset, size); }
+static inline int disk_punch(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->punch(f, offset, size); }
+static inline int disk_size(struct disk_file *f, uint64_t *ret) { return f->ops->size(f, ret); }
+static inline int disk_clone(struct disk_file *from, struct disk_file *to) { return from->ops->clone(from, to); }
+static inline int disk_fd(struct disk_file *f) { return f->ops->fd(f); }
+static inline int disk_rename(struct disk *d, const char *from, const char *to) { return d->ops->rename(d, from, to); }
+static inline int disk_unlink(struct disk *d, const char *path) { return d->ops->unlink(d, path); }
+static inline int disk_mkdir(struct disk *d, const char *path) { return d->ops->mkdir(d, path); }
+static inline int disk_sync_dir(struct disk *d, const char *path) { return d->ops->sync_dir(d, path); }
+static inline int disk_list(struct disk *d, const char *path, int (*each)(void *, const char *), void *arg) { return d->ops->list(d, path, each, arg); }
+static inline int disk_space(struct disk *d, struct disk_space *ret) { return d->ops->space(d, ret); }
+static inline void disk_free(struct disk *d) { if (d) d->ops->free(d); }
+
+#endif

@@ -1,0 +1,28 @@
+/* Heads: one plain file for each larger blob, named by its inode number, raw bytes at the object's own offsets.
+ * Side files: bytes of an atomic overwrite, written before the command that refers to them.
+ * Descriptors are kept in a bounded cache; a head in use is pinned. */
+#ifndef DIOS_STORE_HEAD_H
+#define DIOS_STORE_HEAD_H
+
+#include "store/disk.h"
+
+struct heads;
+struct head;     /* an open head, counted */
+
+int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads);   /* folders heads/ and side/ */
+void heads_close(struct heads *h);
+int head_get(struct heads *h, uint64_t ino, bool create, struct head **ret_head);   /* -ENOENT without create */
+void head_put(struct heads *h, struct head *head);
+struct disk_file *head_file(struct head *head);                   /* borrowed while the head is held */
+/* fdatasync, and the folder's sync if the file is new. After a failure the head is marked doubtful: -EIO until head_trust. */
+int head_sync(struct heads *h, struct head *head);
+int head_remove(struct heads *h, uint64_t ino);                   /* -ENOENT is success */
+int heads_list(struct heads *h, int (*each)(void *arg, uint64_t ino), void *arg);
+
+int side_write(struct heads *h, uint64_t id, const void *data, size_t size, uint64_t offset);   /* made at first use */
+int side_sync(struct heads *h, uint64_t id);
+int side_read(struct heads *h, uint64_t id, void *data, size_t size, uint64_t offset);          /* exactly size bytes or -EIO */
+int side_remove(struct heads *h, uint64_t id);
+int sides_list(struct heads *h, int (*each)(void *arg, uint64_t id), void *arg);
+
+#endif

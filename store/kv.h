@@ -1,0 +1,68 @@
+/* The applied state: an ordered map from bytes to bytes with atomic batches. Two implementations: kv_rocksdb.c
+ * (RocksDB, its own write-ahead log off) and kv_sim (store/disk_sim.h).
+ *
+ * Durability: kv_flush makes everything written before it durable, as a whole number of batches; what was not
+ * flushed is lost when the process dies and is replayed from dios' own log. So state and applied index share a batch.
+ * Thread-safe; a batch belongs to one thread. */
+#ifndef DIOS_STORE_KV_H
+#define DIOS_STORE_KV_H
+
+#include <stdbool.h>
+#include "base/buffer.h"
+
+struct kv;
+struct kv_batch;
+struct kv_iter;
+
+struct kv_ops {
+	int (*get)(struct kv *kv, struct kv_batch *overlay, struct slice key, struct buffer *value);
+	struct kv_batch *(*batch_new)(struct kv *kv);
+	void (*batch_clear)(struct kv_batch *b);
+	void (*batch_free)(struct kv_batch *b);
+	int (*batch_put)(struct kv_batch *b, struct slice key, struct slice value);
+	int (*batch_delete)(struct kv_batch *b, struct slice key);
+	int (*write)(struct kv *kv, struct kv_batch *b);
+	struct kv_iter *(*iter_new)(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper);
+	void (*iter_free)(struct kv_iter *it);
+	bool (*iter_valid)(const struct kv_iter *it);
+	void (*iter_seek)(struct kv_iter *it, struct slice key);
+	void (*iter_seek_last)(struct kv_iter *it);
+	void (*iter_next)(struct kv_iter *it);
+	void (*iter_prev)(struct kv_iter *it);
+	struct slice (*iter_key)(const struct kv_iter *it);
+	struct slice (*iter_value)(const struct kv_iter *it);
+	int (*iter_error)(const struct kv_iter *it);
+	int (*flush)(struct kv *kv);
+	void (*close)(struct kv *kv);
+};
+
+struct kv { const struct kv_ops *ops; };
+
+/* Opens (and makes, when create) a RocksDB in an absolute directory. format_version 5, so that Debian 12's 7.8 and 13's 9.10 read
+ * each other's directories. -EBADMSG: damaged or foreign; -EBUSY: in use. cache_bytes bounds block cache and memtables together. */
+int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, struct kv **ret_kv);
+
+/* 0 and the value in `value` (reset first), or -ENOENT. With an overlay the batch's own changes are seen. */
+static inline int kv_get(struct kv *kv, struct kv_batch *overlay, struct slice key, struct buffer *value) { return kv->ops->get(kv, overlay, key, value); }
+static inline struct kv_batch *kv_batch_new(struct kv *kv) { return kv->ops->batch_new(kv); }   /* NULL: no memory */
+static inline void kv_batch_clear(struct kv *kv, struct kv_batch *b) { kv->ops->batch_clear(b); }
+static inline void kv_batch_free(struct kv *kv, struct kv_batch *b) { if (b) kv->ops->batch_free(b); }
+static inline int kv_batch_put(struct kv *kv, struct kv_batch *b, struct slice key, struct slice value) { return kv->ops->batch_put(b, key, value); }
+static inline int kv_batch_delete(struct kv *kv, struct kv_batch *b, struct slice key) { return kv->ops->batch_delete(b, key); }
+static inline int kv_write(struct kv *kv, struct kv_batch *b) { return kv->ops->write(kv, b); }
+/* An iterator over lower <= key < upper (an empty upper: to the end), a consistent view as of its creation plus the
+ * overlay. It starts at the first key. Freed by the caller, before the overlay changes. NULL: no memory. */
+static inline struct kv_iter *kv_iter_new(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper) { return kv->ops->iter_new(kv, overlay, lower, upper); }
+static inline void kv_iter_free(struct kv *kv, struct kv_iter *it) { if (it) kv->ops->iter_free(it); }
+static inline bool kv_iter_valid(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_valid(it); }
+static inline void kv_iter_seek(struct kv *kv, struct kv_iter *it, struct slice key) { kv->ops->iter_seek(it, key); }
+static inline void kv_iter_seek_last(struct kv *kv, struct kv_iter *it) { kv->ops->iter_seek_last(it); }
+static inline void kv_iter_next(struct kv *kv, struct kv_iter *it) { kv->ops->iter_next(it); }
+static inline void kv_iter_prev(struct kv *kv, struct kv_iter *it) { kv->ops->iter_prev(it); }
+static inline struct slice kv_iter_key(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_key(it); }
+static inline struct slice kv_iter_value(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_value(it); }
+static inline int kv_iter_error(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_error(it); }
+static inline int kv_flush(struct kv *kv) { return kv->ops->flush(kv); }
+static inline void kv_close(struct kv *kv) { if (kv) kv->ops->close(kv); }
+
+#endif

@@ -1,0 +1,43 @@
+/* The Raft log of all groups of this node, in segment files of its own that are written ahead of use and recycled.
+ *
+ * Invariants:
+ *   - a record is found again after a crash if a log_sync that covers it has returned (or, with the machine still up,
+ *     if its append has returned);
+ *   - recovery cuts at the first bad record beyond the highest synced offset that any good record states (A3);
+ *     damage before that is -EBADMSG: a lost disk, never a shorter log;
+ *   - a segment is used again only below the compacted index of every group with records in it;
+ *   - term and vote are records of the same log and are synced before log_set_vote returns (A1).
+ *
+ * Thread-safe: appends in order from one thread at a time, syncs from any. */
+#ifndef DIOS_STORE_LOG_H
+#define DIOS_STORE_LOG_H
+
+#include "base/buffer.h"
+#include "store/disk.h"
+
+#define LOG_ENTRY_MAX (4 << 20)          /* bytes: a command is at most 1 MiB of rows and its wrapping */
+#define LOG_SEGMENT_SIZE (16 << 20)      /* bytes, default */
+
+struct log;
+struct log_entry { uint64_t index, term; uint16_t type; struct slice data; };
+struct log_group { uint32_t group; uint64_t first_index, last_index;   /* first > last: empty */ uint64_t term, voted_for;
+	uint64_t base_index, base_term; /* the entry just before first_index: 0, 0 at the start */ };
+
+/* Opens or makes the log in a folder of the disk. A fresh machine boot id is not needed: synced offsets tell. */
+int log_open(struct disk *disk, const char *folder, uint64_t segment_size, struct log **ret_log);
+void log_close(struct log *log);
+/* Fills in what is known of a group; zeros for a new one. */
+void log_get_group(struct log *log, uint32_t group, struct log_group *ret_group);
+/* Appends entries with consecutive indexes. An index at or below the last one first cuts the group's tail there (a follower's conflict). */
+int log_append(struct log *log, uint32_t group, const struct log_entry *entries, size_t count);
+int log_cut_tail(struct log *log, uint32_t group, uint64_t from_index);
+int log_set_vote(struct log *log, uint32_t group, uint64_t term, uint64_t voted_for);   /* synced */
+/* Everything appended before the call is on stable storage when it returns. Concurrent calls share one fdatasync.
+ * After a failure the log refuses everything with -EIO (a failed fsync proves nothing about the bytes). */
+int log_sync(struct log *log);
+int log_read(struct log *log, uint32_t group, uint64_t index, uint64_t *ret_term, uint16_t *ret_type, struct buffer *data);
+/* Entries up to and including index are in a durable snapshot (flushed state): their segments may be used again. */
+int log_compact(struct log *log, uint32_t group, uint64_t index, uint64_t term);
+uint64_t log_bytes(struct log *log);      /* bytes of records that are not compacted: when to flush the state */
+
+#endif

@@ -1,0 +1,45 @@
+/* This node's disk: the data directory, opened as a whole.
+ *
+ * DIR/format    "dios data directory", format version, cluster id, node id, disk id, time of making; text, checksummed
+ * DIR/lock      flock(2)ed by the running daemon
+ * DIR/state/    RocksDB: the applied state      DIR/log/    segments of the Raft log
+ * DIR/stage/    the staging log                 DIR/heads/ DIR/side/   bytes of larger blobs
+ * DIR/key       the cluster's key, 0600
+ * DIR/reserve   a preallocated file that keeps room for records and log
+ */
+#ifndef DIOS_STORE_STORE_H
+#define DIOS_STORE_STORE_H
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "store/disk.h"
+#include "store/head.h"
+#include "store/kv.h"
+#include "store/log.h"
+#include "store/stage.h"
+
+#define STORE_FORMAT_VERSION 1
+
+struct store {
+	struct disk *disk;
+	struct kv *kv;
+	struct log *log;
+	struct stage *stage;
+	struct heads *heads;
+	uint8_t cluster_id[16], disk_id[16];
+	uint64_t node_id;
+	uint8_t cluster_key[32];
+};
+
+/* Makes a data directory in an existing empty or missing folder. On failure a sentence for people is in error[].
+ * -EEXIST: already one; -ENOTEMPTY: something else is in it. */
+int store_init(const char *directory, struct random_source *random, struct clock *clock, char *error, size_t error_size);
+/* -EBUSY: another daemon has it; -EBADMSG: damaged; -ENOTSUP: made by a newer format; -ENOENT; -EINVAL: not a dios directory. */
+int store_open(const char *directory, uint64_t cache_bytes, struct store **ret_store, char *error, size_t error_size);
+void store_close(struct store *store);    /* syncs */
+/* The same over a simulated disk (made there when it is empty); the disk stays the caller's. */
+int store_open_sim(struct disk *disk, struct random_source *random, const uint8_t boot_id[16], struct store **ret_store);
+/* Renews the daemon's hold on DIR/reserve, and says whether growth is still allowed (R8). */
+bool store_has_room(struct store *store, uint64_t bytes);
+
+#endif
