@@ -30,6 +30,7 @@ struct histogram {
 	const char *name, *help;
 	_Atomic uint64_t bucket[HISTOGRAM_BUCKETS];
 	_Atomic uint64_t sum_ns;
+	_Atomic uint64_t max_ns;
 	struct histogram *next;
 	atomic_flag registered;
 };

@@ -6,5 +6,6 @@
 #include <stdint.h>
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);   /* start with 0; chainable */
+uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size);   /* the same without the instruction */
 
 #endif

@@ -4,6 +4,7 @@
 #define DIOS_BASE_LOCK_H
 
 #include <pthread.h>
+#include <stdint.h>
 
 enum lock_rank {
 	LOCK_SESSION = 10,     /* fs: mount state, handle table */
@@ -26,7 +27,9 @@ void lock_init(struct lock *l, const char *name, enum lock_rank rank);
 void lock_done(struct lock *l);
 void lock_acquire(struct lock *l);
 void lock_release(struct lock *l);
+void lock_acquire_pair(struct lock *first, struct lock *second);   /* two different locks of one rank; the caller gives their order */
 void lock_wait(struct lock *l, pthread_cond_t *condition);   /* releases l while waiting; no other lock may be held */
+int lock_wait_ms(struct lock *l, pthread_cond_t *condition, int64_t timeout_ms);   /* the same; 0, or -ETIMEDOUT */
 
 static inline void cleanup_lock_impl(struct lock **l) { if (*l) lock_release(*l); }
 #define LOCK_GUARD(l) struct lock *_guard __attribute__((cleanup(cleanup_lock_impl), unused)) = (lock_acquire(l), (l))

@@ -6,7 +6,12 @@
 #define DIOS_BASE_LOG_H
 
 #include <stdint.h>
+#include "base/clock.h"
 #include "base/error.h"
+
+#define LOG_BURST 20         /* lines a call site may write in LOG_INTERVAL_S: enough to see what goes on, too few to fill a disk */
+#define LOG_INTERVAL_S 10
+#define LOG_LINE_MAX 2048    /* bytes of a line; a longer one is cut and ends in "..." */
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -15,6 +20,7 @@ struct log_site { int64_t window_start_ns; uint32_t lines; uint32_t suppressed; 
 void log_set_level(enum log_level level);
 int log_level_parse(const char *text, enum log_level *ret_level);   /* "error" ... "debug"; -EINVAL */
 void log_set_fd(int fd);                                            /* default 2; borrowed */
+void log_set_clock(struct clock *clock);                            /* for the rate limit; default clock_system; borrowed */
 void log_write(struct log_site *site, enum log_level level, const char *area, const char *format, ...) _printf_(4, 5);
 
 #define log_at(level, area, ...) do { static struct log_site _site; log_write(&_site, level, area, __VA_ARGS__); } while (0)
