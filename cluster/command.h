@@ -1,0 +1,147 @@
+/* Commands: the only way in which replicated state changes. Each is proposed to the shard that owns the slot, logged,
+ * and applied by cluster/state as a pure function of (state, command): times and random values are in the command.
+ *
+ * Wire and log form: msgpack, [version, kind, client, seq, done_below, time, {fields}]. A command carries the id of its
+ * client and a sequence number; its result is kept until the client says with done_below that it has all results below
+ * that number, so that a retry is applied once, also across restarts.
+ *
+ * Slices in a decoded command borrow from the bytes it was decoded from. */
+#ifndef DIOS_CLUSTER_COMMAND_H
+#define DIOS_CLUSTER_COMMAND_H
+
+#include "cluster/record.h"
+
+#define COMMAND_VERSION 1
+#define COMMAND_MAX (3u << 20)            /* bytes, encoded */
+#define COMMAND_ROWS_MAX 272u             /* rows in one command: 1 MiB and a few */
+#define COMMAND_INODES_MAX 1024u          /* inodes in one REAP */
+
+enum command_kind {
+#define COMMAND(NAME, number, member) COMMAND_##NAME = number,
+#include "cluster/command.def"
+#undef COMMAND
+};
+
+/* Makes an object, and links it into a directory if parent is not 0. */
+struct command_create {
+	uint64_t parent;                 /* 0: no path; the inode's slot is then the name's slot */
+	struct slice entry;              /* its name in the parent */
+	struct name name;                /* the object's 256-bit name; its slot must be the parent's */
+	enum object_kind kind;
+	uint32_t mode, uid, gid;
+	uint64_t rdev;
+	struct slice target;             /* symlink's text */
+	enum lifecycle lifecycle;
+	uint32_t flags;                  /* CREATE_... */
+	uint32_t replicas;
+	enum consistency read_consistency, write_consistency;
+	struct name creator;
+	uint64_t limit_bytes, trim_bytes; int64_t trim_age_ns; bool trim_consumed;   /* streams */
+	struct slice spec;               /* tasks: opaque to the state, at most 256 KiB */
+	struct name job;                 /* tasks */
+	bool orphan;                     /* no path and open: freed at the last release (O_TMPFILE, unnamed objects in use) */
+};
+
+struct command_link { uint64_t ino, parent; struct slice entry; };
+
+/* Removes a directory entry. The inode stays as an orphan when its last link goes, until REAP (rule D5). */
+struct command_unlink { uint64_t parent; struct slice entry; bool directory; };
+
+struct command_rename { uint64_t parent; struct slice entry; uint64_t new_parent; struct slice new_entry; uint32_t flags; /* RENAME_NOREPLACE, RENAME_EXCHANGE */ };
+
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_ATIME = 8, ATTR_MTIME = 16, ATTR_KILL_PRIVILEGE = 32 /* clear suid, and sgid where group-executable, and security.capability */,
+	ATTR_REPLICAS = 64, ATTR_CONSISTENCY = 128, ATTR_LIFECYCLE = 256 };
+struct command_setattr { uint64_t ino; uint32_t mask; uint32_t mode, uid, gid; int64_t atime_ns, mtime_ns; uint32_t replicas;
+	enum consistency read_consistency, write_consistency; enum lifecycle lifecycle; };
+
+struct command_setxattr { uint64_t ino; struct slice key, value; int flags; /* XATTR_CREATE, XATTR_REPLACE */ bool remove; };
+
+/* A block's new content. bytes.size <= BLOCK_SIZE; the rest of the block reads as zeros. With side != 0 the bytes are in a
+ * side file at side_offset instead (size bytes, checksum crc). */
+struct command_row { uint64_t block; struct slice bytes; uint64_t side, side_offset; uint32_t side_size, side_crc; };
+struct command_range { uint64_t block, count; };
+
+/* Changes a blob's content: one new version. In this order: size shrinks, holes, rows, tail, size grows, inline patches. */
+struct command_commit {
+	uint64_t ino;
+	bool check_version; uint64_t base_version;   /* -ESTALE if the object's version is another */
+	uint64_t size;                   /* the new size */
+	int64_t mtime_ns;                /* 0: the command's time */
+	uint64_t stage_seq;              /* 0: unchanged */
+	bool kill_privilege;
+	bool to_head;                    /* the blob moves from inline to a head, whose blocks are described by the tail below */
+	/* blob with a head */
+	struct command_row rows[COMMAND_ROWS_MAX]; uint32_t row_count;
+	struct command_range *holes; uint32_t hole_count;         /* whole blocks that now read as zeros */
+	uint64_t tail_block; const uint32_t *tail_crcs; uint32_t tail_count; /* blocks already in the heads and synced (R1): CRC32C over the
+	                                    whole block, zero-filled past the new size */
+	const uint8_t *tail_present;     /* bitmap of tail_count bits, NULL: all; an absent one is a hole */
+	/* inline blob: patches applied to the content after it was cut or zero-extended to `size` */
+	struct { uint64_t offset; struct slice bytes; } *patches; uint32_t patch_count;
+};
+
+/* The heads of the replicas hold these rows now, synced: drop those whose version is still the same. */
+struct command_absorbed { uint64_t ino; struct { uint64_t block, version; } *rows; uint32_t row_count;
+	struct { uint64_t block, count, version; } *trims; uint32_t trim_count; };
+
+struct command_reap { const uint64_t *inos; uint32_t count; };                /* orphans that nobody has open */
+struct command_delete { uint64_t ino; };                                      /* by its lifecycle; object without path */
+
+struct command_stream_append { uint64_t ino; const uint32_t *sizes; uint32_t count; struct slice bytes; bool check_limit; }; /* -EAGAIN when full, -EPIPE when ended */
+struct command_stream_update { uint64_t ino; bool end; bool broken; bool set_consumed; uint64_t consumed; bool set_start; uint64_t start;
+	bool set_limits; uint64_t limit_bytes, trim_bytes; int64_t trim_age_ns; bool trim_consumed; };
+
+struct command_produced { uint64_t ino; enum produced produced; };
+struct command_task_update { uint64_t ino; enum task_state state; int32_t exit_status; int64_t start_ns, end_ns; struct slice stats; };
+
+struct command_revoke { uint64_t ino; bool whole_object; uint8_t token_id[16]; int64_t expiry_ns; };  /* by object: raises cap_epoch */
+struct command_spend { uint8_t once_id[16]; int64_t expiry_ns; };             /* -EACCES if spent before */
+struct command_key_put { uint32_t realm, key_id; struct slice sealed; };
+struct command_realm_init { uint32_t realm; uint64_t root; uint32_t mode, uid, gid; struct name name; };
+struct command_client_gone { uint64_t client; };                              /* forget its remembered results */
+
+struct command {
+	enum command_kind kind;
+	uint64_t client, seq, done_below;
+	int64_t time_ns;
+	union {
+		struct command_create create;
+		struct command_link link;
+		struct command_unlink unlink;
+		struct command_rename rename;
+		struct command_setattr setattr;
+		struct command_setxattr setxattr;
+		struct command_commit commit;
+		struct command_absorbed absorbed;
+		struct command_reap reap;
+		struct command_delete remove;
+		struct command_stream_append stream_append;
+		struct command_stream_update stream_update;
+		struct command_produced produced;
+		struct command_task_update task_update;
+		struct command_revoke revoke;
+		struct command_spend spend;
+		struct command_key_put key_put;
+		struct command_realm_init realm_init;
+		struct command_client_gone client_gone;
+	};
+	void *arena;     /* what decoding allocated; freed by command_done */
+};
+
+int command_encode(const struct command *c, struct buffer *out);
+int command_decode(struct slice data, struct command *ret_command);   /* -EBADMSG, -ENOTSUP: newer version. Then command_done() */
+void command_done(struct command *c);
+
+/* What applying gave. error: 0 or the negative errno for the user; nothing changed then. */
+#define RESULT_TOUCHED_MAX 6
+struct result {
+	int error;
+	uint64_t touched[RESULT_TOUCHED_MAX]; uint32_t touched_count;   /* inodes whose records changed: caches forget these */
+	bool has_record; struct record record;       /* of the object made, changed or (unlink, rename over) unlinked */
+	uint64_t orphaned;                           /* an inode whose last link went; 0: none */
+	uint64_t offset;                             /* stream append: where the first record begins */
+};
+void result_encode(const struct result *r, struct buffer *out);
+int result_decode(struct slice data, struct result *ret_result);
+
+#endif
