@@ -13,7 +13,7 @@
 
 #define COMMAND_VERSION 1
 #define COMMAND_MAX (3u << 20)            /* bytes, encoded */
-#define COMMAND_ROWS_MAX 272u             /* rows in one command: 1 MiB and a few */
+#define COMMAND_ROWS_MAX 65536u           /* rows in one command: 256 MiB by reference to a side file; those with bytes are bounded by COMMAND_MAX */
 #define COMMAND_INODES_MAX 1024u          /* inodes in one REAP */
 
 enum command_kind {
@@ -60,6 +60,9 @@ struct command_setxattr { uint64_t ino; struct slice key, value; int flags; /* X
  * side file at side_offset instead (size bytes, checksum crc). */
 struct command_row { uint64_t block; struct slice bytes; uint64_t side, side_offset; uint32_t side_size, side_crc; };
 struct command_range { uint64_t block, count; };
+struct command_patch { uint64_t offset; struct slice bytes; };
+struct command_absorbed_row { uint64_t block, version; };
+struct command_absorbed_trim { uint64_t block, count, version; };
 
 /* Changes a blob's content: one new version. In this order: size shrinks, holes, rows, tail, size grows, inline patches. */
 struct command_commit {
@@ -71,18 +74,18 @@ struct command_commit {
 	bool kill_privilege;
 	bool to_head;                    /* the blob moves from inline to a head, whose blocks are described by the tail below */
 	/* blob with a head */
-	struct command_row rows[COMMAND_ROWS_MAX]; uint32_t row_count;
-	struct command_range *holes; uint32_t hole_count;         /* whole blocks that now read as zeros */
+	const struct command_row *rows; uint32_t row_count;
+	const struct command_range *holes; uint32_t hole_count;   /* whole blocks that now read as zeros */
 	uint64_t tail_block; const uint32_t *tail_crcs; uint32_t tail_count; /* blocks already in the heads and synced (R1): CRC32C over the
 	                                    whole block, zero-filled past the new size */
 	const uint8_t *tail_present;     /* bitmap of tail_count bits, NULL: all; an absent one is a hole */
 	/* inline blob: patches applied to the content after it was cut or zero-extended to `size` */
-	struct { uint64_t offset; struct slice bytes; } *patches; uint32_t patch_count;
+	const struct command_patch *patches; uint32_t patch_count;
 };
 
 /* The heads of the replicas hold these rows now, synced: drop those whose version is still the same. */
-struct command_absorbed { uint64_t ino; struct { uint64_t block, version; } *rows; uint32_t row_count;
-	struct { uint64_t block, count, version; } *trims; uint32_t trim_count; };
+struct command_absorbed { uint64_t ino; const struct command_absorbed_row *rows; uint32_t row_count;
+	const struct command_absorbed_trim *trims; uint32_t trim_count; };
 
 struct command_reap { const uint64_t *inos; uint32_t count; };                /* orphans that nobody has open */
 struct command_delete { uint64_t ino; };                                      /* by its lifecycle; object without path */
