@@ -9,7 +9,7 @@
  *
  * Integers have a fixed width: there is one encoding of each value, and the worst case is shorter than with varints. A
  * token holds at most one caveat each of node, task and once (a second one would be satisfied by nobody, or say nothing),
- * so that any 4 caveats fit in 255 characters: at worst 183 bytes, 244 characters (task, once, range, range). 16 caveats
+ * so that any 4 caveats fit in 255 characters: at worst 182 bytes, 243 characters (task, once, range, range). 16 caveats
  * take at most 638 bytes, 851 characters. A caveat of a kind that this version does not know is kept as it is, up to
  * CAVEAT_UNKNOWN_MAX bytes, so that the token can be shown and narrowed; it is refused when verified. */
 #ifndef DIOS_CAPS_TOKEN_H
