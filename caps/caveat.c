@@ -4,7 +4,7 @@
 
 #include <string.h>
 #include "base/error.h"
-#include "caps/endian.h"
+#include "caps/bigendian.h"
 
 static const uint8_t body_size[] = {
 	[CAVEAT_RIGHTS] = 1, [CAVEAT_EXPIRY] = 8, [CAVEAT_RANGE] = 16, [CAVEAT_NODE] = 8, [CAVEAT_TASK] = NAME_SIZE,

@@ -5,7 +5,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 #include "base/error.h"
-#include "caps/endian.h"
+#include "caps/bigendian.h"
 
 #define SEALED_VERSION 1
 #define HEADER_SIZE (1 + 4)

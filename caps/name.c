@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "caps/base64url.h"
-#include "caps/endian.h"
+#include "caps/bigendian.h"
 
 _Static_assert(BASE64URL_SIZE(NAME_SIZE) == NAME_TEXT_SIZE, "a name's text is its bytes in base64url");
 

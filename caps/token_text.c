@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/error.h"
 #include "caps/base64url.h"
-#include "caps/endian.h"
+#include "caps/bigendian.h"
 
 _Static_assert(BASE64URL_SIZE(TOKEN_BYTES_MAX) <= TOKEN_TEXT_MAX, "any token fits");
 

@@ -1,6 +1,6 @@
 /* Big-endian integers in the bytes that are hashed, signed and sent. */
-#ifndef DIOS_CAPS_ENDIAN_H
-#define DIOS_CAPS_ENDIAN_H
+#ifndef DIOS_CAPS_BIGENDIAN_H
+#define DIOS_CAPS_BIGENDIAN_H
 
 #include <endian.h>
 #include <stdint.h>
