@@ -74,7 +74,10 @@ static void faults_read(void)
 
 int fault_point(const char *name)
 {
+	int result = 0;
+
 	pthread_once(&faults_once, faults_read);
+	/* each entry counts every passage, also when another one fires */
 	for (int i = 0; i < fault_count; i++) {
 		struct fault *f = &faults[i];
 		if (strcmp(f->name, name) != 0)
@@ -84,7 +87,7 @@ int fault_point(const char *name)
 			continue;
 		if (f->action == FAULT_KILL)
 			raise(SIGKILL);
-		return -EIO;
+		result = -EIO;
 	}
-	return 0;
+	return result;
 }
