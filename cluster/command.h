@@ -1,11 +1,15 @@
 /* Commands: the only way in which replicated state changes. Each is proposed to the shard that owns the slot, logged,
  * and applied by cluster/state as a pure function of (state, command): times and random values are in the command.
  *
- * Wire and log form: msgpack, [version, kind, client, seq, done_below, time, {fields}]. A command carries the id of its
- * client and a sequence number; its result is kept until the client says with done_below that it has all results below
- * that number, so that a retry is applied once, also across restarts.
+ * Wire and log form: msgpack, [version, kind, client, seq, done_below, time, {fields}]; docs/DISK_FORMAT.md lists the fields. A
+ * command carries the id of its client and a sequence number; its result is kept until the client says with done_below (at most seq)
+ * that it has all results below that number, so that a retry is applied once, also across restarts. A command below what its client
+ * has once called done is refused with -EALREADY: it is a late copy. seq 0: not remembered, for commands that are harmless when
+ * they are applied twice. Client ids are never used again.
  *
- * Slices in a decoded command borrow from the bytes it was decoded from. */
+ * An entry that can't be decoded stops every replica that meets it: a leader decodes what it was sent before it logs it.
+ *
+ * Slices and arrays in a decoded command borrow from the bytes it was decoded from, or from its arena. */
 #ifndef DIOS_CLUSTER_COMMAND_H
 #define DIOS_CLUSTER_COMMAND_H
 
@@ -15,6 +19,13 @@
 #define COMMAND_MAX (3u << 20)            /* bytes, encoded */
 #define COMMAND_ROWS_MAX 65536u           /* rows in one command: 256 MiB by reference to a side file; those with bytes are bounded by COMMAND_MAX */
 #define COMMAND_INODES_MAX 1024u          /* inodes in one REAP */
+#define COMMAND_LIST_MAX 65536u           /* holes, patches, absorbed rows or trims, or records of a stream in one command */
+#define COMMAND_TAIL_MAX 524288u          /* blocks in one tail: 2 GiB */
+#define COMMAND_ENTRY_MAX 4096u           /* bytes of a name in a command: more than apply accepts, so that it is apply that refuses */
+#define COMMAND_VALUE_MAX 131072u         /* bytes of an xattr's value, likewise */
+#define TASK_SPEC_MAX (256u << 10)        /* bytes */
+#define TASK_STATS_MAX (64u << 10)        /* bytes */
+#define KEY_SEALED_MAX 4096u              /* bytes */
 
 enum command_kind {
 #define COMMAND(NAME, number, member) COMMAND_##NAME = number,
@@ -78,7 +89,7 @@ struct command_commit {
 	const struct command_range *holes; uint32_t hole_count;   /* whole blocks that now read as zeros */
 	uint64_t tail_block; const uint32_t *tail_crcs; uint32_t tail_count; /* blocks already in the heads and synced (R1): CRC32C over the
 	                                    whole block, zero-filled past the new size */
-	const uint8_t *tail_present;     /* bitmap of tail_count bits, NULL: all; an absent one is a hole */
+	const uint8_t *tail_present;     /* bitmap of tail_count bits, NULL: all; an absent one is left as it is */
 	/* inline blob: patches applied to the content after it was cut or zero-extended to `size` */
 	const struct command_patch *patches; uint32_t patch_count;
 };
@@ -131,9 +142,14 @@ struct command {
 	void *arena;     /* what decoding allocated; freed by command_done */
 };
 
+/* Appends. -EINVAL: a field or list is longer than its bound, or an enum is none; -EMSGSIZE: more than COMMAND_MAX in all; or the
+ * buffer's error. Nothing is appended then. */
 int command_encode(const struct command *c, struct buffer *out);
-int command_decode(struct slice data, struct command *ret_command);   /* -EBADMSG, -ENOTSUP: newer version. Then command_done() */
+/* -EBADMSG: not exactly one command; -ENOTSUP: of a newer version or unknown kind; -ENOMEM. Nothing is to be freed then; after success
+ * command_done(). What it allocates is bounded by a small multiple of data.size. */
+int command_decode(struct slice data, struct command *ret_command);
 void command_done(struct command *c);
+const char *command_name(unsigned kind);                               /* "CREATE"; NULL: unknown */
 
 /* What applying gave. error: 0 or the negative errno for the user; nothing changed then. */
 #define RESULT_TOUCHED_MAX 6
@@ -144,7 +160,7 @@ struct result {
 	uint64_t orphaned;                           /* an inode whose last link went; 0: none */
 	uint64_t offset;                             /* stream append: where the first record begins */
 };
-void result_encode(const struct result *r, struct buffer *out);
-int result_decode(struct slice data, struct result *ret_result);
+void result_encode(const struct result *r, struct buffer *out);            /* appends; errors are the buffer's */
+int result_decode(struct slice data, struct result *ret_result);         /* -EBADMSG, -ENOTSUP */
 
 #endif

@@ -1,5 +1,7 @@
 /* An object's replicated metadata, as kept in the state under its inode number and as returned by commands.
- * Encoded as a versioned msgpack map with small integer keys: an older reader skips keys it does not know. */
+ *
+ * Encoded as msgpack [version, {small integer key: value}]: fields that are zero are left out, keys ascend, an older reader skips
+ * keys it does not know. docs/DISK_FORMAT.md lists the keys. */
 #ifndef DIOS_CLUSTER_RECORD_H
 #define DIOS_CLUSTER_RECORD_H
 
@@ -15,6 +17,8 @@
 #define NAME_MAX_BYTES 255u              /* a directory entry's name */
 #define SYMLINK_MAX 4095u
 #define XATTR_VALUE_MAX 65536u
+#define RECORD_VERSION 1
+#define RECORD_SIZE_MAX 1024u            /* bytes, encoded */
 
 /* ino = slot << 48 | counter; counters with INO_LOCAL_BIT are never given out by the state: they are this node's own
  * (the .dios folders, token look-ups, buffers, pinned versions). */
@@ -49,6 +53,7 @@ struct stream_state {
 	bool trim_consumed;          /* consumed records go */
 	bool ended;                  /* no writer may append any more */
 	bool broken;                 /* a direct stream whose node died: readers and writers get -EPIPE */
+	uint64_t chunk;              /* offset of the stored piece (what one append brought) that holds `start` */
 };
 
 struct task_status {
@@ -81,12 +86,21 @@ struct record {
 	uint64_t cap_epoch;          /* capability epoch: raised to revoke every token of the object */
 	uint64_t parent;             /* directories: the directory above (for ".."); others: 0 */
 	uint64_t entries, next_cookie; /* directories */
+	uint64_t made;               /* index of the log entry that made it: orders objects by age */
+	bool orphan;                 /* in the list of orphans: goes with the last reference (REAP) */
+	uint32_t rows, trims;        /* of a blob with a head: those that the heads have not absorbed yet */
+	uint32_t xattr_list_bytes;   /* of all xattr names with their NULs, as of listxattr(2); 0: it has none */
 	struct name creator;         /* the task that made it; all zero: none */
 	struct stream_state stream;
 	struct task_status task;
 };
 
+/* Appends; errors are the buffer's. */
 void record_encode(const struct record *r, struct buffer *out);
-int record_decode(struct slice data, struct record *ret_record);    /* -EBADMSG; every claimed length is checked first */
+/* -EBADMSG: not exactly one record; -ENOTSUP: of a newer version. Every claimed length is checked before it is used. */
+int record_decode(struct slice data, struct record *ret_record);
+/* As record_decode, for a record nested in another message. Errors are in the cursor. */
+struct unpacker;
+void record_unpack(struct unpacker *u, struct record *ret_record);
 
 #endif
