@@ -112,6 +112,24 @@ static int complain_value(const struct place *at, const struct config_key *key, 
 		number_text(key->type, key->minimum, low, sizeof(low)), number_text(key->type, key->maximum, high, sizeof(high)));
 }
 
+void config_describe(const struct config_key *key, char *out, size_t size)
+{
+	static const char *const what[] = {
+		[CONFIG_STRING] = "text", [CONFIG_BOOL] = "yes or no", [CONFIG_SIZE] = "bytes", [CONFIG_DURATION] = "duration",
+		[CONFIG_COUNT] = "number",
+	};
+	char low[32], high[32];
+
+	if (key->type == CONFIG_CHOICE)
+		snprintf(out, size, "one of %s, default %s", key->choices, key->fallback);
+	else if (key->type == CONFIG_STRING || key->type == CONFIG_BOOL)
+		snprintf(out, size, "%s, default %s", what[key->type], key->fallback);
+	else
+		snprintf(out, size, "%s, from %s to %s, default %s", what[key->type],
+			number_text(key->type, key->minimum, low, sizeof(low)),
+			number_text(key->type, key->maximum, high, sizeof(high)), key->fallback);
+}
+
 static int parse_count(const char *text, int64_t *ret_count)
 {
 	/* digits only: parse_size() takes suffixes too */

@@ -34,6 +34,9 @@ int config_set(struct config *config, const char *key, const char *value, char *
 const char *config_string(const struct config *config, const char *key);   /* borrowed; asserts that the key exists */
 int64_t config_number(const struct config *config, const char *key);       /* size, duration (ns), count, bool, index of choice */
 
+/* What a key takes, as dios.conf(5) and `dios help config` say it: "bytes, from 0 to 64K, default 64K". Cut to size. */
+void config_describe(const struct config_key *key, char *out, size_t size);
+
 int parse_size(const char *text, int64_t *ret_bytes);         /* "64K", "1.5G" refused; -EINVAL, -ERANGE */
 int parse_duration(const char *text, int64_t *ret_ns);        /* "90", "1h", "250ms"; plain number is seconds */
 
