@@ -1,10 +1,11 @@
-/* What goes with the eleven calls: reference information, names as text, and the settings of streams, tasks and tokens.
- * As there: 0 or a negative errno, any thread, ret_... untouched on failure, and the errors that any call may give. */
+/* What goes with the eleven calls: reference information, names as text, and the settings of streams,
+ * tasks and tokens. As there: 0 or a negative errno, any thread, ret_... untouched on failure, and the
+ * errors that any call may give. */
 #ifndef DIOS_UTIL_H
 #define DIOS_UTIL_H
 
-#include "dios.h"
-#include "dios-ioctl.h"
+#include <dios.h>
+#include <dios-ioctl.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,8 +41,8 @@ int dios_revoke_all(dios_ref ref);
 int dios_stream_end(dios_ref ref);
 /* Changes what `settings->set` names (DIOS_SET_...); version and flags are filled in here. */
 int dios_stream_configure(dios_ref ref, const struct dios_ioctl_stream *settings);
-/* How this reference reads: DIOS_FOLLOW sees all records from `position` on (DIOS_NEXT: from where it is), DIOS_CONSUME shares them with the
- * other consumers, each record going to one. */
+/* How this reference reads: DIOS_FOLLOW sees all records from `position` on (DIOS_NEXT: from where it is),
+ * DIOS_CONSUME shares them with the other consumers, each record going to one. */
 int dios_stream_mode(dios_ref ref, enum dios_stream_mode mode, uint64_t position);
 
 /* Says that an unproduced object is there, or (failed not 0) never will be: its readers get -EIO. */

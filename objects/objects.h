@@ -97,6 +97,7 @@ const uint8_t *reference_id(const struct reference *r);   /* REFERENCE_ID_SIZE r
 uint32_t reference_rights(const struct reference *r);
 const struct reference_options *reference_get_options(const struct reference *r);
 void reference_set_append(struct reference *r, bool append);
+void reference_set_stream_mode(struct reference *r, enum stream_mode mode);
 struct reference *reference_find(struct objects *os, const uint8_t id[REFERENCE_ID_SIZE]);  /* counted; NULL: no such */
 
 /* Blobs. Reads return the bytes that are there (short at the end), -EBADMSG turned into -EIO when a checksum is wrong. */
