@@ -1,0 +1,20 @@
+/* What the kernel caches and should not any more. Only the notifier thread calls the kernel for this (RULES P5): inval_entry takes the
+ * directory's lock, which a LOOKUP or CREATE holds while it waits for us. Handlers queue, never wait. */
+#ifndef DIOS_FS_INVALIDATE_H
+#define DIOS_FS_INVALIDATE_H
+
+#include "fs/session.h"
+
+int notifier_new(struct fs *fs, struct notifier **ret_notifier);
+void notifier_free(struct notifier *n);      /* ends the thread; what is queued is dropped, then() functions are still called */
+
+/* The node's attributes, and with `content` its cached pages. */
+void invalidate_node(struct fs *fs, uint64_t node, bool content);
+void invalidate_range(struct fs *fs, uint64_t node, uint64_t offset, uint64_t size);   /* pages and attributes */
+/* A name in a directory, also one that the kernel remembers as missing: for whoever makes entries other than through the kernel. */
+void invalidate_entry(struct fs *fs, uint64_t parent, const char *name, size_t size);
+/* Calls then(arg) from the notifier thread once everything queued before has been done: for answers that promise it. The request
+ * must hold no lock of the kernel that an invalidation needs: ioctls, and writes through tokens, qualify. Takes the worker's slot. */
+void invalidate_then(fuse_req_t req, void (*then)(void *arg, fuse_req_t req), void *arg);
+
+#endif

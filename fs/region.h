@@ -1,0 +1,102 @@
+/* The shared memory that the holder keeps while daemons come and go (RULES D1, D3): the mount's settings, the INIT
+ * request, the request slots, the open table, and the table of token look-ups. A memfd, sparse: pages exist once touched.
+ *
+ * Invariants: an entry is valid only while its state says so, and its state is written last (release order). A slot's
+ * request is complete if and only if its header's length is not 0: the kernel writes the header together with the rest,
+ * and the daemon clears the length once it has answered. Nothing in the region points anywhere: it is mapped at another
+ * address by the next daemon. */
+#ifndef DIOS_FS_REGION_H
+#define DIOS_FS_REGION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REGION_MAGIC 0x6e6f69676572ULL
+#define REGION_VERSION 1u
+#define REGION_PATH_MAX 4096
+
+#define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
+#define SLOT_SIZE ((1u << 20) + 8192u)          /* bytes: the largest write and its headers */
+#define HANDLE_COUNT (1u << 20)                 /* open files, all programs together */
+#define TOKEN_COUNT (1u << 16)                  /* token look-ups that the kernel remembers */
+#define TOKEN_ENTRY_TEXT 256                    /* bytes: the longest name in a path, and its NUL */
+#define INIT_SIZE 4096u
+
+enum slot_state { SLOT_FREE = 0, SLOT_USED };
+struct slot_entry {
+	_Atomic uint32_t state;
+	uint32_t flags;                         /* what libfuse takes out of the request before handlers see it: SLOT_KILL_... */
+	uint64_t reserved;
+};
+enum { SLOT_KILL_PRIVILEGE = 1 };
+
+enum handle_kind { HANDLE_FREE = 0, HANDLE_OBJECT, HANDLE_DIRECTORY, HANDLE_TEXT, HANDLE_BUFFER, HANDLE_CONTROL };
+/* What a daemon needs to go on with an open file. */
+struct handle_entry {
+	_Atomic uint32_t kind;                  /* enum handle_kind */
+	uint32_t generation;                    /* grows each time the entry is used; the upper half of fuse_file_info.fh */
+	uint64_t node;                          /* the node id by which it was opened */
+	uint64_t ino;                           /* the object */
+	uint32_t flags;                         /* of open(2) */
+	uint32_t rights;
+	uint64_t range_offset, range_length;    /* of a token; 0, 0: all */
+	int64_t expiry_ns;
+	uint32_t uid, gid;                      /* who opened it */
+	uint32_t stream_mode;
+	uint32_t stream_begun;                  /* 1: a read has been answered, so that later gaps are errors */
+	uint64_t stream_shift;                  /* what is added to the kernel's offsets: bytes trimmed before the first read */
+	uint64_t position;                      /* streams: behind the last byte read */
+	uint64_t version;                       /* blobs: as of the last acquire or commit; poll compares with it */
+	uint64_t lock_owner;
+	uint64_t poll_handle;
+	uint32_t backing_id;
+	uint32_t poll_events;
+	uint8_t reference_id[16];
+	uint64_t reserved[4];
+};
+
+/* A look-up of .dios/cap/TOKEN: a node id of its own (DESIGN section 4), with FORGET counts. */
+struct token_entry {
+	_Atomic uint32_t used;
+	uint32_t generation;
+	uint64_t lookups;                       /* FORGET takes them back */
+	uint64_t ino;                           /* the object */
+	uint32_t rights;
+	uint32_t text_size;
+	char text[TOKEN_ENTRY_TEXT];
+	uint64_t opens;                         /* handles that came through it */
+};
+
+struct region_header {
+	uint64_t magic;
+	uint32_t version, header_size;
+	uint64_t mount_id;                      /* random; command ids after a restart are made from it (D2) */
+	int32_t holder_pid;
+	uint32_t init_size;                     /* bytes of init; 0: the kernel has not spoken yet */
+	uint64_t starts;                        /* daemons that have attached */
+	int64_t mounted_ns;                     /* wall clock */
+	char mount[REGION_PATH_MAX], data[REGION_PATH_MAX];
+	uint8_t init[INIT_SIZE];
+	_Atomic uint32_t handles_touched;       /* entries below this have been used at some time */
+	_Atomic uint32_t tokens_touched;
+};
+
+struct region {
+	struct region_header *header;
+	struct slot_entry *slots;
+	struct handle_entry *handles;
+	struct token_entry *tokens;
+	uint8_t *slot_data;
+	size_t size;
+};
+
+/* For the holder. The descriptor is the caller's; it survives exec only if the caller clears close-on-exec. */
+int region_create(const char *mount, const char *data, uint64_t mount_id, int *ret_fd);
+/* For the daemon. -EBADMSG: not a region; -ENOTSUP: of another version. */
+int region_attach(int fd, struct region *ret_region);
+void region_detach(struct region *region);
+static inline void *region_slot(const struct region *region, uint32_t slot) { return region->slot_data + (size_t)slot * SLOT_SIZE; }
+
+#endif

@@ -1,0 +1,67 @@
+/* What every file of fs/ sees: the session's state, and how requests are answered. Internal to fs/. */
+#ifndef DIOS_FS_SESSION_H
+#define DIOS_FS_SESSION_H
+
+/* 3.14 is what Debian 12 has; what came later is used where FUSE_VERSION, the library's own, says that it is there. */
+#ifndef FUSE_USE_VERSION
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
+#endif
+#include <fuse_lowlevel.h>
+
+#include "fs/fs.h"
+#include "fs/handle.h"
+#include "fs/region.h"
+
+struct magic;
+struct notifier;
+struct waiters;
+
+struct fs {
+	struct fs_options options;
+	struct objects *objects;
+	struct fuse_session *session;
+	struct region *region;
+	struct handle_table *handles;
+	struct notifier *notifier;
+	struct waiters *waiters;
+	struct magic *magic;
+	struct loop *loop;
+	int64_t started_ns;              /* wall clock */
+	double timeout_s;                /* what the kernel is told for entries and attributes */
+	bool kill_privilege_v2;          /* the kernel leaves clearing suid to us (P9) */
+	int ended_fd;
+	void (*ready)(void *arg);
+	void *ready_arg;
+};
+
+static inline struct fs *fs_of(fuse_req_t req) { return fuse_req_userdata(req); }
+static inline void reply_error(fuse_req_t req, int error) { fuse_reply_err(req, error < 0 ? -error : error); }
+/* Who sent the request. task_name: where caller->task will point if it is one. */
+void fs_caller(fuse_req_t req, struct caller *caller, struct name *task_name);
+
+/* attr.c: what the kernel is told about an object. */
+void attr_fill(const struct record *record, struct stat *st);
+void attr_entry(struct fs *fs, const struct attributes *a, struct fuse_entry_param *entry);
+void reply_attr(fuse_req_t req, const struct attributes *a);
+
+/* loop.c: facts about the request that this worker thread is serving. */
+bool request_kills_privilege(void);     /* P9: suid and sgid are to be cleared; asked once at the handler's start */
+void *request_scratch(size_t size);     /* this thread's buffer of 1 MiB; NULL: larger, or no memory */
+/* The request will be answered later: its slot stays in use until slot_release. Called by the worker itself. */
+struct slot_ref { uint32_t index; bool taken; };
+struct slot_ref request_take_slot(void);
+void slot_release(struct fs *fs, struct slot_ref slot);
+
+/* The handlers. */
+void ops_fill(struct fuse_lowlevel_ops *ops);
+void ops_fill_lookup(struct fuse_lowlevel_ops *ops);
+void ops_fill_attr(struct fuse_lowlevel_ops *ops);
+void ops_fill_dir(struct fuse_lowlevel_ops *ops);
+void ops_fill_open(struct fuse_lowlevel_ops *ops);
+void ops_fill_file(struct fuse_lowlevel_ops *ops);
+void ops_fill_tree(struct fuse_lowlevel_ops *ops);
+void ops_fill_xattr(struct fuse_lowlevel_ops *ops);
+void ops_fill_poll(struct fuse_lowlevel_ops *ops);
+void ops_fill_ioctl(struct fuse_lowlevel_ops *ops);
+
+#endif
