@@ -79,7 +79,10 @@ uint8_t *pack_bytes_space(struct buffer *out, size_t size)
 
 void unpacker_init(struct unpacker *u, struct slice data)
 {
-	*u = (struct unpacker){ .next = data.data, .end = data.data + data.size };
+	static const uint8_t nothing[1];   /* an empty slice may have no address, and NULL + 0 is undefined */
+	const uint8_t *start = data.size > 0 ? data.data : nothing;
+
+	*u = (struct unpacker){ .next = start, .end = start + data.size };
 }
 
 int unpacker_fail(struct unpacker *u, int error)
