@@ -121,6 +121,7 @@ enum { COMMIT_FORCE = 1 /* whatever the version */, COMMIT_APPEND = 2 /* at the 
 int reference_commit(struct reference *r, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, uint64_t *ret_version);
 int object_set_produced(struct objects *os, uint64_t ino, enum produced produced);
 
+#define STREAM_RECORD_MAX (1u << 20)   /* bytes in one record */
 /* Streams. One call appends one record, whole or not at all. */
 ssize_t stream_append(struct reference *r, const void *data, size_t size, bool durable);   /* -EAGAIN: full; -EPIPE: ended or broken; -EMSGSIZE */
 /* Bytes from *offset on (follow), moved up to the oldest kept byte if `first`; -EAGAIN: nothing yet, 0: ended; -EIO: trimmed away meanwhile. */

@@ -1,0 +1,243 @@
+/* Moving committed rows into the heads, in the background; and taking away what nothing refers to any more.
+ *
+ * Order, for one object: the log is synced first, so that a power cut cannot bring back a state that is older than what its head
+ * holds -> trims are punched, rows written -> the head is synced -> ABSORBED drops them from the state. Doing it twice is harmless.
+ * Bytes at and past the committed size belong to the tail and are not touched. */
+#include "objects/object.h"
+
+#include <string.h>
+#include "base/counter.h"
+#include "base/crc32c.h"
+#include "base/log.h"
+
+#define ABSORB_ROWS 256u          /* rows in one step: 1 MiB, bounds the time an object stays locked */
+#define ABSORB_TRIMS 64u
+#define REAP_BATCH 256u
+
+COUNTER(rows_absorbed, "dios_rows_absorbed_total", "Rows written into heads");
+COUNTER(objects_reaped, "dios_objects_reaped_total", "Unlinked objects freed");
+
+struct absorption {
+	struct object *o;
+	struct disk_file *file;
+	struct command_absorbed_row rows[ABSORB_ROWS];
+	struct command_absorbed_trim trims[ABSORB_TRIMS];
+	uint32_t row_count, trim_count;
+	uint64_t sides[ABSORB_ROWS];
+	uint32_t side_count;
+	bool more;
+};
+
+static int absorb_trim(void *arg, const struct state_trim *trim)
+{
+	struct absorption *a = arg;
+	if (a->trim_count == ABSORB_TRIMS) {
+		a->more = true;
+		return 1;
+	}
+	uint64_t start = trim->block * BLOCK_SIZE, size = a->o->record.size;
+	/* What lies past the end is cut in one go; nothing of a tail is there, since absorbing comes before the first tail byte. */
+	int r = 0;
+	if (start >= size && a->o->tail_bytes == 0) {
+		uint64_t have;
+		r = disk_size(a->file, &have);
+		if (r == 0 && have > start) r = disk_truncate(a->file, start);
+	} else if (start < size) {
+		uint64_t end = start + trim->count * BLOCK_SIZE;
+		uint64_t limit = (size + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
+		r = disk_punch(a->file, start, (end < limit ? end : limit) - start);
+	}
+	if (r < 0) return r;
+	a->trims[a->trim_count++] = (struct command_absorbed_trim){ trim->block, trim->count, trim->version };
+	return 0;
+}
+
+static void note_side(struct absorption *a, uint64_t side)
+{
+	for (uint32_t i = 0; i < a->side_count; i++)
+		if (a->sides[i] == side) return;
+	a->sides[a->side_count++] = side;
+}
+
+static int absorb_row(void *arg, const struct state_row *row)
+{
+	struct absorption *a = arg;
+	if (a->row_count == ABSORB_ROWS) {
+		a->more = true;
+		return 1;
+	}
+	uint8_t block[BLOCK_SIZE];
+	size_t size = row->side ? row->side_size : row->bytes.size;
+	if (size > BLOCK_SIZE) return -EIO;
+	if (row->side) {
+		int r = side_read(a->o->os->store->heads, row->side, block, size, row->side_offset);
+		if (r < 0) return r;
+		if (crc32c(0, block, size) != row->side_crc) return -EIO;
+		note_side(a, row->side);
+	} else {
+		memcpy(block, row->bytes.data, size);
+	}
+	memset(block + size, 0, BLOCK_SIZE - size);
+	uint64_t start = row->block * BLOCK_SIZE;
+	if (start < a->o->record.size) {
+		uint64_t room = a->o->record.size - start;
+		int r = disk_pwrite(a->file, block, room < BLOCK_SIZE ? room : BLOCK_SIZE, start);
+		if (r < 0) return r;
+	}
+	a->rows[a->row_count++] = (struct command_absorbed_row){ row->block, row->version };
+	return 0;
+}
+
+static int absorb_step(struct absorption *a, struct head *head)
+{
+	struct object *o = a->o;
+	struct state *state = cluster_state(o->os->cluster, o->ino);
+	a->row_count = a->trim_count = a->side_count = 0;
+	a->more = false;
+	int r = state_each_trim(state, o->ino, absorb_trim, a);
+	if (r < 0) return r;
+	if (!a->more) {
+		r = state_each_row(state, o->ino, 0, absorb_row, a);
+		if (r < 0) return r;
+	}
+	if (a->row_count + a->trim_count == 0) return 0;
+	r = head_sync(o->os->store->heads, head);
+	if (r < 0) return r;
+	struct command c = { .kind = COMMAND_ABSORBED, .absorbed = { .ino = o->ino, .rows = a->rows, .row_count = a->row_count,
+		.trims = a->trims, .trim_count = a->trim_count } };
+	struct result result;
+	bool changed = o->changed;
+	r = object_propose(o->os, o, &c, a->side_count > 0 && !a->more, &result);
+	o->changed = changed;   /* the content is the same */
+	if (r < 0) return r;
+	counter_add(&rows_absorbed, a->row_count);
+	if (!a->more)
+		for (uint32_t i = 0; i < a->side_count; i++) side_remove(o->os->store->heads, a->sides[i]);
+	return 0;
+}
+
+int blob_absorb(struct object *o)
+{
+	if (!o->may_have_rows || o->record.kind != KIND_BLOB || o->record.place != PLACE_HEAD) {
+		o->may_have_rows = false;
+		return 0;
+	}
+	int r = cluster_sync(o->os->cluster);
+	if (r < 0) return r;
+	struct absorption *a = malloc(sizeof(*a));
+	if (!a) return -ENOMEM;
+	a->o = o;
+	struct head *head;
+	r = head_get(o->os->store->heads, o->ino, true, &head);
+	if (r == 0) {
+		a->file = head_file(head);
+		do r = absorb_step(a, head); while (r == 0 && a->more);
+		head_put(o->os->store->heads, head);
+	}
+	free(a);
+	if (r == 0) o->may_have_rows = false;
+	return r;
+}
+
+/* ---- in the background ------------------------------------------------------------------------------------------- */
+
+struct work_list { uint64_t inos[64]; unsigned count; };
+
+static int collect_ino(void *arg, uint64_t ino)
+{
+	struct work_list *list = arg;
+	if (list->count == sizeof(list->inos) / sizeof(list->inos[0])) return 1;
+	list->inos[list->count++] = ino;
+	return 0;
+}
+
+int64_t absorb_run(struct objects *os)
+{
+	if (!atomic_exchange(&os->absorb_wanted, false)) return 0;
+	struct work_list list = { .count = 0 };
+	int r = state_each_unabsorbed(cluster_state(os->cluster, ROOT_INO), os->absorb_after, collect_ino, &list);
+	if (r < 0) return r;
+	for (unsigned i = 0; i < list.count; i++) {
+		os->absorb_after = list.inos[i];
+		struct object *o;
+		r = object_acquire(os, list.inos[i], &o);
+		if (r == -ENOENT) continue;
+		if (r < 0) return r;
+		o->may_have_rows = true;
+		r = blob_absorb(o);
+		object_release(o);
+		if (r < 0) {
+			log_warning("objects", "absorbing failed ino=%llu error=%d: its rows stay in the state and are tried again", (unsigned long long)list.inos[i], -r);
+			atomic_store(&os->absorb_wanted, true);
+			return r;
+		}
+	}
+	if (list.count == sizeof(list.inos) / sizeof(list.inos[0])) atomic_store(&os->absorb_wanted, true);
+	else os->absorb_after = 0;
+	return 0;
+}
+
+int reap_run(struct objects *os)
+{
+	uint64_t inos[REAP_BATCH];
+	size_t count = table_take_reap(os, inos, REAP_BATCH);
+	if (count == 0) return 0;
+	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = inos, .count = (uint32_t)count } };
+	struct result result;
+	/* Durable before any head goes: a record that a power cut brought back would miss its bytes. */
+	int r = object_propose(os, NULL, &c, true, &result);
+	if (r < 0) log_warning("objects", "freeing %zu unlinked objects failed error=%d: they are freed at the next start", count, -r);
+	for (size_t i = 0; i < count; i++) {
+		if (r == 0) head_remove(os->store->heads, inos[i]);
+		lock_acquire(&os->table_lock);
+		struct object *o;
+		HASH_FIND(hh, os->table, &inos[i], sizeof(uint64_t), o);
+		lock_release(&os->table_lock);
+		if (o) object_drop(o);
+	}
+	if (r == 0) counter_add(&objects_reaped, (int64_t)count);
+	return count == REAP_BATCH ? 1 : 0;
+}
+
+/* ---- at start ---------------------------------------------------------------------------------------------------- */
+
+static int collect_head(void *arg, uint64_t ino)
+{
+	struct objects *os = arg;
+	struct record record;
+	int r = state_get(cluster_state(os->cluster, ino), ino, &record);
+	if (r == 0 || r != -ENOENT) return r < 0 ? r : 0;
+	log_debug("objects", "removing a head without record ino=%llu", (unsigned long long)ino);
+	return head_remove(os->store->heads, ino);
+}
+
+struct side_search { struct objects *os; uint64_t side; bool found; };
+
+static int search_row(void *arg, const struct state_row *row)
+{
+	struct side_search *s = arg;
+	if (row->side != s->side) return 0;
+	s->found = true;
+	return 1;
+}
+
+static int search_ino(void *arg, uint64_t ino)
+{
+	struct side_search *s = arg;
+	int r = state_each_row(cluster_state(s->os->cluster, ino), ino, 0, search_row, s);
+	return r < 0 ? r : s->found;
+}
+
+static int collect_side(void *arg, uint64_t side)
+{
+	struct side_search search = { .os = arg, .side = side };
+	int r = state_each_unabsorbed(cluster_state(search.os->cluster, ROOT_INO), 0, search_ino, &search);
+	if (r < 0) return r;
+	return search.found ? 0 : side_remove(search.os->store->heads, side);
+}
+
+int heads_collect(struct objects *os)
+{
+	int r = heads_list(os->store->heads, collect_head, os);
+	return r < 0 ? r : sides_list(os->store->heads, collect_side, os);
+}

@@ -1,0 +1,247 @@
+/* Making uncommitted bytes part of the object: one command for up to 1 MiB of rows, as many as it takes for more.
+ *
+ * Order, for every kind of commit: bytes on this disk, synced (R1) -> command -> what it superseded is given back.
+ * A block that lies wholly in the tail (or whose rest is past the end) is described by its checksum; every other changed
+ * block of a blob with a head travels as a row: its whole new content. The block that the committed size cuts is always a
+ * row when bytes follow it, so that rows and tail never share a block. */
+#include "objects/plan.h"
+
+#include <assert.h>
+#include <string.h>
+#include "base/crc32c.h"
+#include "base/log.h"
+
+/* ---- inline blobs ------------------------------------------------------------------------------------------------ */
+
+static int commit_inline(struct object *o, bool durable)
+{
+	struct plan p;
+	plan_init(&p, o);
+	_cleanup_free_ struct command_patch *patches = calloc(o->dirty.count ? o->dirty.count : 1, sizeof(*patches));
+	_cleanup_free_ uint8_t *bytes = malloc(o->size_now ? o->size_now : 1);
+	if (!patches || !bytes) return -ENOMEM;
+	uint32_t count = 0;
+	for (size_t i = 0; i < o->dirty.count; i++) {
+		const struct extent *x = &o->dirty.items[i];
+		int r = blob_read_locked(o, x->offset, bytes + x->offset, x->size);
+		if (r < 0) return r;
+		patches[count++] = (struct command_patch){ .offset = x->offset, .bytes = { bytes + x->offset, x->size } };
+	}
+	p.command.commit.patches = patches;
+	p.command.commit.patch_count = count;
+	return plan_propose(&p, o->size_now, o->stage_seq, durable);
+}
+
+/* ---- blobs with a head ------------------------------------------------------------------------------------------- */
+
+/* The bytes of a block that count: up to the new size. */
+size_t plan_block_used(uint64_t block, uint64_t size)
+{
+	uint64_t start = block * BLOCK_SIZE;
+	return start >= size ? 0 : size - start < BLOCK_SIZE ? (size_t)(size - start) : BLOCK_SIZE;
+}
+
+static bool block_is_tail(const struct object *o, uint64_t block, uint64_t size)
+{
+	uint64_t start = block * BLOCK_SIZE;
+	uint64_t base = o->moving ? 0 : o->record.size;
+	if (start < base) return false;
+	return extents_cover(&o->dirty, EXTENT_TAIL, start, plan_block_used(block, size));
+}
+
+static int plan_block(struct plan *p, struct disk_file *file, uint64_t block, uint64_t size)
+{
+	struct object *o = p->o;
+	size_t used = plan_block_used(block, size);
+	if (used == 0) return 0;
+	if (block_is_tail(o, block, size)) {
+		uint32_t crc;
+		int r = blob_crc_block(o, file, block, size, &crc);
+		return r < 0 ? r : plan_add_tail(p, block, true, crc);
+	}
+	uint8_t *bytes = malloc(used);
+	if (!bytes) return -ENOMEM;
+	int r = blob_read_locked(o, block * BLOCK_SIZE, bytes, used);
+	if (r < 0) {
+		free(bytes);
+		return r;
+	}
+	return plan_add_row(p, block, bytes, used);
+}
+
+/* The first block at or after `block` that changed; UINT64_MAX: none. */
+static uint64_t next_changed_block(const struct object *o, uint64_t block)
+{
+	const struct extent *x = extents_find(&o->dirty, block * BLOCK_SIZE);
+	if (!x) return UINT64_MAX;
+	return x->offset / BLOCK_SIZE > block ? x->offset / BLOCK_SIZE : block;
+}
+
+static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
+{
+	struct object *o = p->o;
+	uint64_t size = o->size_now, cut = o->record.size / BLOCK_SIZE;
+	if (!o->moving && size > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut) {
+		/* What the head holds past the old size has never been part of the blob. */
+		int r = plan_block(p, file, cut, size);
+		if (r < 0) return r;
+	}
+	for (uint64_t block = next_changed_block(o, 0); block != UINT64_MAX; block = next_changed_block(o, block + 1)) {
+		/* Full: what is planned so far goes first. The size grows with the last command only, except that the size must cover
+		 * the blocks that a command brings. */
+		bool tail_far = p->tail_count > 0 && block - p->tail_block >= PLAN_TAIL_BLOCKS_MAX;
+		if (p->row_bytes + BLOCK_SIZE > ROW_BYTES_MAX || tail_far) {
+			uint64_t reach = block * BLOCK_SIZE;
+			int r = plan_propose(p, reach > o->record.size ? reach : o->record.size, 0, false);
+			if (r < 0) return r;
+		}
+		int r = plan_block(p, file, block, size);
+		if (r < 0) return r;
+	}
+	return plan_propose(p, size, o->stage_seq, durable);
+}
+
+static int commit_head(struct object *o, bool check, uint64_t base_version, bool durable)
+{
+	struct plan p;
+	plan_init(&p, o);
+	p.command.commit.check_version = check;
+	p.command.commit.base_version = base_version;
+	struct heads *heads = o->os->store->heads;
+	struct head *head = NULL;
+	int r = 0;
+	if (o->tail_bytes > 0 || o->moving) {
+		r = head_get(heads, o->ino, true, &head);
+		if (r == 0) r = head_sync(heads, head);
+	}
+	if (r == 0) r = commit_blocks(&p, head ? head_file(head) : NULL, durable);
+	if (head) head_put(heads, head);
+	plan_done(&p);
+	return r;
+}
+
+/* The tail's blocks start past the committed size, so a moving blob whose committed size has grown by a first command is not moving any more;
+ * commit_blocks sends to_head once because the record says PLACE_HEAD from then on. */
+int blob_commit(struct object *o, bool durable)
+{
+	if (!o->is_dirty) return 0;
+	bool in_head = o->moving || o->record.place == PLACE_HEAD;
+	int r = in_head ? commit_head(o, false, 0, durable) : commit_inline(o, durable);
+	if (r < 0) return r;
+	blob_dirty_clear(o);
+	return 0;
+}
+
+int blob_commit_checked(struct object *o, bool check, uint64_t base_version, bool durable)
+{
+	assert(o->moving);
+	return commit_head(o, check, base_version, durable);
+}
+
+/* ---- changes of shape -------------------------------------------------------------------------------------------- */
+
+int blob_resize(struct object *o, uint64_t size)
+{
+	if (size > BLOB_SIZE_MAX) return -EFBIG;
+	int r = blob_commit(o, false);
+	if (r < 0) return r;
+	blob_dirty_begin(o);
+	uint64_t old = o->record.size;
+	o->mtime_now_ns = clock_wall_ns(o->os->clock);
+	o->change++;
+	o->changed = true;
+	if (o->record.place == PLACE_INLINE && size > o->os->options.inline_max) {
+		r = blob_note(o, STAGE_SIZE, size, 0);
+		if (r == 0) r = blob_move_to_head(o);
+		if (r == 0) r = blob_commit(o, false);
+		if (r < 0) blob_dirty_clear(o);
+		return r;
+	}
+	struct plan p;
+	plan_init(&p, o);
+	uint64_t edge = size < old ? size : old;
+	/* The block that an end cuts is written anew, so that nothing comes back that was cut or never part of the blob. */
+	if (o->record.place == PLACE_HEAD && edge % BLOCK_SIZE != 0 && size != old) {
+		size_t used = edge % BLOCK_SIZE;
+		uint8_t *bytes = malloc(used);
+		r = bytes ? blob_read_committed(o, edge - used, bytes, used) : -ENOMEM;
+		if (r == 0) r = plan_add_row(&p, edge / BLOCK_SIZE, bytes, used);
+		else free(bytes);
+	}
+	if (r == 0) r = plan_propose(&p, size, o->stage_seq, false);
+	plan_done(&p);
+	if (r == 0 && size < old && o->record.place == PLACE_HEAD) {
+		o->may_have_rows = true;
+		atomic_store(&o->os->absorb_wanted, true);
+	}
+	blob_dirty_clear(o);
+	return r;
+}
+
+static int zero_row(struct plan *p, uint64_t offset, uint64_t size, uint64_t blob_size)
+{
+	uint64_t block = offset / BLOCK_SIZE;
+	size_t used = plan_block_used(block, blob_size);
+	uint8_t *bytes = calloc(1, BLOCK_SIZE);
+	if (!bytes) return -ENOMEM;
+	int r = blob_read_committed(p->o, block * BLOCK_SIZE, bytes, used);
+	if (r < 0) {
+		free(bytes);
+		return r;
+	}
+	memset(bytes + offset % BLOCK_SIZE, 0, size);
+	return plan_add_row(p, block, bytes, used);
+}
+
+static int zero_head(struct object *o, struct plan *p, uint64_t offset, uint64_t end, uint64_t size)
+{
+	uint64_t first = (offset + BLOCK_SIZE - 1) / BLOCK_SIZE, last = end == size ? (end + BLOCK_SIZE - 1) / BLOCK_SIZE : end / BLOCK_SIZE;
+	int r = 0;
+	if (first > last || (first == last && offset / BLOCK_SIZE == (end - 1) / BLOCK_SIZE))
+		return zero_row(p, offset, end - offset, size);
+	if (offset % BLOCK_SIZE != 0) r = zero_row(p, offset, first * BLOCK_SIZE - offset, size);
+	if (r == 0 && last * BLOCK_SIZE < end) r = zero_row(p, last * BLOCK_SIZE, end - last * BLOCK_SIZE, size);
+	if (r < 0) return r;
+	struct command_range hole = { .block = first, .count = last - first };
+	p->command.commit.holes = &hole;
+	p->command.commit.hole_count = hole.count > 0;
+	o->may_have_rows = true;
+	atomic_store(&o->os->absorb_wanted, true);
+	return plan_propose(p, size, o->stage_seq, false);
+}
+
+static int zero_inline(struct plan *p, uint64_t offset, uint64_t end, uint64_t size)
+{
+	_cleanup_free_ uint8_t *zeros = calloc(1, end - offset);
+	if (!zeros) return -ENOMEM;
+	struct command_patch patch = { .offset = offset, .bytes = { zeros, end - offset } };
+	p->command.commit.patches = &patch;
+	p->command.commit.patch_count = 1;
+	return plan_propose(p, size, p->o->stage_seq, false);
+}
+
+int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size)
+{
+	if (size == 0) return -EINVAL;
+	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
+	if (!keep_size && offset + size > blob_size_now(o)) {
+		int r = blob_resize(o, offset + size);
+		if (r < 0) return r;
+	}
+	int r = blob_commit(o, false);
+	if (r < 0) return r;
+	uint64_t end = offset + size < o->record.size ? offset + size : o->record.size;
+	if (offset >= end) return 0;
+	blob_dirty_begin(o);
+	o->mtime_now_ns = clock_wall_ns(o->os->clock);
+	o->change++;
+	o->changed = true;
+	struct plan p;
+	plan_init(&p, o);
+	r = o->record.place == PLACE_INLINE ? zero_inline(&p, offset, end, o->record.size) : zero_head(o, &p, offset, end, o->record.size);
+	/* A single row stands in the plan still. */
+	if (r == 0 && p.row_count > 0) r = plan_propose(&p, o->record.size, o->stage_seq, false);
+	plan_done(&p);
+	blob_dirty_clear(o);
+	return r;
+}

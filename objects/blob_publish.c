@@ -1,0 +1,224 @@
+/* commit_write: one change, one command, all or nothing, whatever its size. Few bytes travel as rows; many go to this disk first:
+ * into the tail what lies past the committed size, into a side file what overwrites. */
+#include "objects/plan.h"
+
+#include <string.h>
+#include "base/crc32c.h"
+
+#define PUBLISH_MAX (256u << 20)   /* bytes: rows by reference and checksums of one command stay within COMMAND_MAX */
+
+struct publication { struct object *o; uint64_t offset, end, size; const uint8_t *data; };
+
+/* A block's new content: the committed one under the published bytes. */
+static int publish_block(const struct publication *p, uint64_t block, uint8_t *bytes, size_t *ret_used)
+{
+	uint64_t start = block * BLOCK_SIZE;
+	size_t used = plan_block_used(block, p->size);
+	uint64_t from = p->offset > start ? p->offset : start, to = p->end < start + used ? p->end : start + used;
+	if (from > start || to < start + used) {
+		int r = blob_read_committed(p->o, start, bytes, used);
+		if (r < 0) return r;
+	}
+	if (from < to) memcpy(bytes + (from - start), p->data + (from - p->offset), to - from);
+	*ret_used = used;
+	return 0;
+}
+
+static int publish_rows(struct plan *plan, const struct publication *p, uint64_t first, uint64_t last)
+{
+	for (uint64_t block = first; block <= last; block++) {
+		uint8_t *bytes = malloc(BLOCK_SIZE);
+		size_t used;
+		int r = bytes ? publish_block(p, block, bytes, &used) : -ENOMEM;
+		if (r < 0) {
+			free(bytes);
+			return r;
+		}
+		r = plan_add_row(plan, block, bytes, used);
+		if (r < 0) return r;
+	}
+	return 0;
+}
+
+static int publish_side(struct plan *plan, const struct publication *p, uint64_t first, uint64_t last)
+{
+	struct objects *os = p->o->os;
+	uint64_t side = random_u64(cluster_random(os->cluster)) | 1;
+	for (uint64_t block = first; block <= last; block++) {
+		uint8_t bytes[BLOCK_SIZE];
+		size_t used;
+		int r = publish_block(p, block, bytes, &used);
+		uint64_t at = (block - first) * BLOCK_SIZE;
+		if (r == 0) r = side_write(os->store->heads, side, bytes, used, at);
+		if (r == 0) r = plan_add_side_row(plan, block, side, at, (uint32_t)used, crc32c(0, bytes, used));
+		if (r < 0) {
+			side_remove(os->store->heads, side);
+			return r;
+		}
+	}
+	return side_sync(os->store->heads, side);
+}
+
+/* Blocks that lie wholly past the committed size, straight into the head. */
+static int publish_tail(struct plan *plan, const struct publication *p, uint64_t first, uint64_t last)
+{
+	struct object *o = p->o;
+	uint64_t from = first * BLOCK_SIZE > p->offset ? first * BLOCK_SIZE : p->offset;
+	int r = blob_write_tail(o, from, p->data + (from - p->offset), p->end - from);
+	if (r < 0) return r;
+	struct heads *heads = o->os->store->heads;
+	struct head *head;
+	r = head_get(heads, o->ino, true, &head);
+	if (r < 0) return r;
+	r = head_sync(heads, head);
+	for (uint64_t block = first; r == 0 && block <= last; block++) {
+		uint32_t crc;
+		r = blob_crc_block(o, head_file(head), block, p->size, &crc);
+		if (r == 0) r = plan_add_tail(plan, block, true, crc);
+	}
+	head_put(heads, head);
+	return r;
+}
+
+static int publish_head(struct plan *plan, const struct publication *p)
+{
+	struct object *o = p->o;
+	uint64_t first = p->offset / BLOCK_SIZE, last = (p->end - 1) / BLOCK_SIZE, old = o->record.size;
+	uint64_t cut = old / BLOCK_SIZE;
+	if (old % BLOCK_SIZE != 0 && p->size > old && first > cut) {
+		int r = publish_rows(plan, p, cut, cut);
+		if (r < 0) return r;
+	}
+	if ((last - first + 1) * BLOCK_SIZE <= ROW_BYTES_MAX) return publish_rows(plan, p, first, last);
+	/* A tail block starts past the committed size and at the published bytes' own start or later. */
+	uint64_t tail = (old + BLOCK_SIZE - 1) / BLOCK_SIZE, aligned = (p->offset + BLOCK_SIZE - 1) / BLOCK_SIZE;
+	if (tail < aligned) tail = aligned;
+	bool whole_last = p->end == p->size || p->end % BLOCK_SIZE == 0;
+	int r = 0;
+	if (tail > first) r = publish_side(plan, p, first, tail - 1 < last ? tail - 1 : last);
+	if (r == 0 && tail <= last && whole_last) r = publish_tail(plan, p, tail, last);
+	else if (r == 0 && tail <= last) r = publish_side(plan, p, tail, last);
+	return r;
+}
+
+static int publish_inline(struct plan *plan, const struct publication *p, struct command_patch *patch)
+{
+	*patch = (struct command_patch){ .offset = p->offset, .bytes = { p->data, p->end - p->offset } };
+	plan->command.commit.patches = patch;
+	plan->command.commit.patch_count = 1;
+	return 0;
+}
+
+/* An inline blob outgrows its place: its head is written whole, and nothing refers to it before the command. */
+static int publish_moving(struct object *o, const struct publication *p, struct command_commit *options, bool durable)
+{
+	int r = blob_move_to_head(o);
+	if (r == 0) r = blob_write_tail(o, p->offset, p->data, p->end - p->offset);
+	if (r < 0) return r;
+	o->size_now = p->size;
+	return blob_commit_checked(o, options->check_version, options->base_version, durable);
+}
+
+int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable)
+{
+	if (size > PUBLISH_MAX) return -EMSGSIZE;
+	int r = blob_commit(o, false);
+	if (r < 0) return r;
+	if (check && o->record.version != base_version) return -ESTALE;
+	if (flags & COMMIT_APPEND) offset = o->record.size;
+	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
+	if (!store_has_room(o->os->store, size)) return -ENOSPC;
+	struct publication p = { .o = o, .offset = offset, .end = offset + size, .data = data };
+	p.size = (flags & COMMIT_TRUNCATE) || p.end > o->record.size ? p.end : o->record.size;
+	blob_dirty_begin(o);
+	o->mtime_now_ns = clock_wall_ns(o->os->clock);
+	o->change++;
+	o->changed = true;
+	struct plan plan;
+	plan_init(&plan, o);
+	plan.command.commit.check_version = check;
+	plan.command.commit.base_version = base_version;
+	struct command_patch patch;
+	if (o->record.place == PLACE_INLINE && p.size > o->os->options.inline_max) {
+		r = publish_moving(o, &p, &plan.command.commit, durable);
+	} else {
+		if (o->record.place == PLACE_INLINE) r = publish_inline(&plan, &p, &patch);
+		else if (size > 0) r = publish_head(&plan, &p);
+		else if (p.size < o->record.size && p.size % BLOCK_SIZE != 0) r = publish_rows(&plan, &p, p.size / BLOCK_SIZE, p.size / BLOCK_SIZE);
+		if (r == 0) r = plan_propose(&plan, p.size, o->stage_seq, durable);
+		if (r == 0 && o->record.place == PLACE_HEAD) {
+			o->may_have_rows = true;
+			atomic_store(&o->os->absorb_wanted, true);
+		}
+	}
+	plan_done(&plan);
+	blob_dirty_clear(o);
+	return r;
+}
+
+/* ---- clone ------------------------------------------------------------------------------------------------------- */
+
+static int clone_inline(struct object *from, struct object *to)
+{
+	uint64_t size = from->record.size;
+	_cleanup_free_ uint8_t *content = malloc(size ? size : 1);
+	if (!content) return -ENOMEM;
+	int r = blob_read_committed(from, 0, content, size);
+	return r < 0 ? r : blob_publish(to, false, 0, COMMIT_TRUNCATE, 0, content, size, false);
+}
+
+static int clone_checksums(struct object *from, struct plan *plan)
+{
+	uint64_t blocks = (from->record.size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+	for (uint64_t mib = 0; mib * CRC_BLOCKS < blocks; mib++) {
+		struct state_crcs crcs;
+		int r = state_get_crcs(cluster_state(from->os->cluster, from->ino), from->ino, mib, &crcs);
+		if (r == -ENOENT) continue;
+		if (r < 0) return r;
+		if (plan->tail_count > 0 && mib * CRC_BLOCKS - plan->tail_block >= PLAN_TAIL_BLOCKS_MAX) {
+			r = plan_propose(plan, mib * CRC_BLOCKS * BLOCK_SIZE, 0, false);
+			if (r < 0) return r;
+		}
+		for (unsigned i = 0; i < CRC_BLOCKS && mib * CRC_BLOCKS + i < blocks; i++) {
+			if (!(crcs.present[i / 8] >> (i % 8) & 1)) continue;
+			r = plan_add_tail(plan, mib * CRC_BLOCKS + i, true, crcs.crc[i]);
+			if (r < 0) return r;
+		}
+	}
+	return plan_propose(plan, from->record.size, 0, false);
+}
+
+static int clone_head(struct object *from, struct object *to)
+{
+	struct heads *heads = from->os->store->heads;
+	int r = blob_absorb(from);
+	if (r < 0) return r;
+	struct head *source = NULL, *target = NULL;
+	r = head_get(heads, from->ino, false, &source);
+	if (r < 0 && r != -ENOENT) return r;
+	r = head_get(heads, to->ino, true, &target);
+	if (r == 0 && source) r = disk_clone(head_file(source), head_file(target));
+	if (r == 0) r = head_sync(heads, target);
+	if (source) head_put(heads, source);
+	if (target) head_put(heads, target);
+	if (r < 0) return r;
+	struct plan plan;
+	plan_init(&plan, to);
+	blob_dirty_begin(to);
+	to->mtime_now_ns = clock_wall_ns(to->os->clock);
+	to->moving = true;
+	to->changed = true;
+	to->change++;
+	r = clone_checksums(from, &plan);
+	plan_done(&plan);
+	blob_dirty_clear(to);
+	return r;
+}
+
+int blob_clone(struct object *from, struct object *to)
+{
+	int r = blob_commit(from, false);
+	if (r < 0) return r;
+	if (to->record.size != 0 || to->record.place != PLACE_INLINE || to->is_dirty) return -EINVAL;
+	return from->record.place == PLACE_INLINE ? clone_inline(from, to) : clone_head(from, to);
+}

@@ -1,0 +1,236 @@
+/* Reading a blob: the committed content (inline bytes, or rows over the head, each block checked against its checksum),
+ * overlaid by what is not committed yet. Everything here runs with the object locked. */
+#include "objects/object.h"
+
+#include <assert.h>
+#include <string.h>
+#include "base/counter.h"
+#include "base/crc32c.h"
+#include "base/log.h"
+
+COUNTER(checksum_errors, "dios_checksum_errors_total", "Blocks whose bytes did not match their checksum");
+
+static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+uint64_t blob_size_now(const struct object *o) { return o->is_dirty ? o->size_now : o->record.size; }
+
+static int read_inline(struct object *o, uint64_t offset, uint8_t *data, size_t size)
+{
+	_cleanup_buffer_ struct buffer content;
+	buffer_init(&content, 2 << 20);
+	int r = state_get_inline(cluster_state(o->os->cluster, o->ino), o->ino, &content);
+	if (r == -ENOENT) return 0;
+	if (r < 0) return r;
+	if (offset < content.size) memcpy(data, content.data + offset, min_u64(size, content.size - offset));
+	return 0;
+}
+
+static bool crcs_have(const struct state_crcs *c, uint64_t block)
+{
+	unsigned i = block % CRC_BLOCKS;
+	return c->present[i / 8] >> (i % 8) & 1;
+}
+
+static const uint8_t zeros[BLOCK_SIZE];
+
+/* The checksum of a block whose first `used` bytes are given and whose rest is zero. */
+static uint32_t crc_padded(const uint8_t *data, size_t used)
+{
+	uint32_t crc = crc32c(0, data, used);
+	return used < BLOCK_SIZE ? crc32c(crc, zeros, BLOCK_SIZE - used) : crc;
+}
+
+static int block_bad(const struct object *o, uint64_t block)
+{
+	counter_add(&checksum_errors, 1);
+	log_error("objects", "checksum error ino=%llu block=%llu version=%llu: the data of this block on disk is damaged; 'dios fsck' lists what is affected",
+		(unsigned long long)o->ino, (unsigned long long)block, (unsigned long long)o->record.version);
+	return -EIO;
+}
+
+/* Rows of one read, looked up by block in ascending order. */
+struct row_reader {
+	struct object *o;
+	uint64_t first, last;      /* blocks wanted */
+	uint64_t offset;           /* of data[0] in the blob */
+	uint8_t *data;
+	size_t size;
+	uint8_t *have;             /* a byte for each block from first on: 1 if a row gave it */
+};
+
+static int row_bytes(struct object *o, const struct state_row *row, uint8_t block[static BLOCK_SIZE])
+{
+	size_t size = row->side ? row->side_size : row->bytes.size;
+	if (size > BLOCK_SIZE) return -EIO;
+	if (row->side) {
+		int r = side_read(o->os->store->heads, row->side, block, size, row->side_offset);
+		if (r < 0) return r;
+		if (crc32c(0, block, size) != row->side_crc) return block_bad(o, row->block);
+	} else {
+		memcpy(block, row->bytes.data, size);
+	}
+	memset(block + size, 0, BLOCK_SIZE - size);
+	return 0;
+}
+
+/* Copies the part of a block that the read wants. */
+static void copy_block(const struct row_reader *rr, uint64_t block, const uint8_t *bytes)
+{
+	uint64_t start = block * BLOCK_SIZE, from = start < rr->offset ? rr->offset : start;
+	uint64_t to = min_u64(start + BLOCK_SIZE, rr->offset + rr->size);
+	memcpy(rr->data + (from - rr->offset), bytes + (from - start), to - from);
+}
+
+static int each_row(void *arg, const struct state_row *row)
+{
+	struct row_reader *rr = arg;
+	if (row->block > rr->last) return 1;
+	uint8_t block[BLOCK_SIZE];
+	int r = row_bytes(rr->o, row, block);
+	if (r < 0) return r;
+	copy_block(rr, row->block, block);
+	rr->have[row->block - rr->first] = 1;
+	return 0;
+}
+
+/* Reads blocks [block, end) from the head, straight to where they belong if they are wanted whole. */
+static int read_head_run(struct row_reader *rr, struct disk_file *file, const struct state_crcs *crcs, uint64_t block, uint64_t end)
+{
+	uint64_t size_limit = rr->o->record.size;
+	for (; block < end; block++) {
+		uint64_t start = block * BLOCK_SIZE;
+		size_t used = min_u64(BLOCK_SIZE, size_limit - start);
+		bool whole = start >= rr->offset && start + BLOCK_SIZE <= rr->offset + rr->size;
+		uint8_t bounce[BLOCK_SIZE], *into = whole ? rr->data + (start - rr->offset) : bounce;
+		size_t run = 1;
+		while (whole && block + run < end && start + (run + 1) * BLOCK_SIZE <= min_u64(rr->offset + rr->size, size_limit)) run++;
+		if (used < BLOCK_SIZE) run = 1;
+		size_t want = run > 1 ? run * BLOCK_SIZE : used;
+		ssize_t got = disk_pread(file, into, want, start);
+		if (got < 0) return (int)got;
+		if ((size_t)got < want) memset(into + got, 0, want - got);   /* a short head: the checksum decides */
+		for (size_t i = 0; i < run; i++)
+			if (crc_padded(into + i * BLOCK_SIZE, run > 1 ? BLOCK_SIZE : used) != crcs->crc[(block + i) % CRC_BLOCKS])
+				return block_bad(rr->o, block + i);
+		if (!whole) {
+			memset(bounce + used, 0, BLOCK_SIZE - used);
+			copy_block(rr, block, bounce);
+		} else if (used < BLOCK_SIZE) {
+			memset(into + used, 0, BLOCK_SIZE - used);
+		}
+		block += run - 1;
+	}
+	return 0;
+}
+
+static int read_head_blocks(struct row_reader *rr, struct head *head)
+{
+	struct state_crcs crcs;
+	uint64_t mib = UINT64_MAX;
+	bool have_crcs = false;
+	for (uint64_t block = rr->first; block <= rr->last; block++) {
+		if (block / CRC_BLOCKS != mib) {
+			mib = block / CRC_BLOCKS;
+			int r = state_get_crcs(cluster_state(rr->o->os->cluster, rr->o->ino), rr->o->ino, mib, &crcs);
+			if (r < 0 && r != -ENOENT) return r;
+			have_crcs = r == 0;
+		}
+		if (rr->have[block - rr->first] || !have_crcs || !crcs_have(&crcs, block)) continue;
+		if (!head) return block_bad(rr->o, block);
+		uint64_t end = block + 1, mib_end = (mib + 1) * CRC_BLOCKS;
+		while (end <= rr->last && end < mib_end && !rr->have[end - rr->first] && crcs_have(&crcs, end)) end++;
+		int r = read_head_run(rr, head_file(head), &crcs, block, end);
+		if (r < 0) return r;
+		block = end - 1;
+	}
+	return 0;
+}
+
+static int read_head(struct object *o, uint64_t offset, uint8_t *data, size_t size)
+{
+	struct row_reader rr = { .o = o, .first = offset / BLOCK_SIZE, .last = (offset + size - 1) / BLOCK_SIZE, .offset = offset, .data = data, .size = size };
+	uint8_t small[64];
+	_cleanup_free_ uint8_t *large = NULL;
+	size_t blocks = rr.last - rr.first + 1;
+	rr.have = blocks <= sizeof(small) ? small : (large = malloc(blocks));
+	if (!rr.have) return -ENOMEM;
+	memset(rr.have, 0, blocks);
+	if (o->may_have_rows) {
+		int r = state_each_row(cluster_state(o->os->cluster, o->ino), o->ino, rr.first, each_row, &rr);
+		if (r < 0) return r;
+	}
+	struct head *head = NULL;
+	int r = head_get(o->os->store->heads, o->ino, false, &head);
+	if (r < 0 && r != -ENOENT) return r;
+	r = read_head_blocks(&rr, head);
+	if (head) head_put(o->os->store->heads, head);
+	return r;
+}
+
+int blob_read_committed(struct object *o, uint64_t offset, void *data, size_t size)
+{
+	memset(data, 0, size);
+	if (offset >= o->record.size || size == 0) return 0;
+	size = min_u64(size, o->record.size - offset);
+	return o->record.place == PLACE_INLINE ? read_inline(o, offset, data, size) : read_head(o, offset, data, size);
+}
+
+static int overlay(struct object *o, struct head *head, const struct extent *x, uint64_t offset, uint8_t *data, size_t size)
+{
+	switch (x->kind) {
+	case EXTENT_STAGED:
+		return stage_read(o->os->store->stage, x->staged->place, x->skip + (offset - x->offset), data, size);
+	case EXTENT_HOLE:
+		memset(data, 0, size);
+		return 0;
+	case EXTENT_TAIL:
+		break;
+	}
+	ssize_t got = disk_pread(head_file(head), data, size, offset);
+	if (got < 0) return (int)got;
+	return (size_t)got == size ? 0 : -EIO;
+}
+
+/* True if one extent covers it all: then what lies below is not read. */
+static bool covered(const struct object *o, uint64_t offset, size_t size)
+{
+	const struct extent *x = extents_find(&o->dirty, offset);
+	return x && x->offset <= offset && x->offset + x->size >= offset + size;
+}
+
+int blob_read_locked(struct object *o, uint64_t offset, void *data, size_t size)
+{
+	if (size == 0) return 0;
+	int r = 0;
+	if (!o->is_dirty) return blob_read_committed(o, offset, data, size);
+	if (!covered(o, offset, size)) {
+		/* What truncation has cut and growth given back is an EXTENT_HOLE, so the base needs no cutting here. */
+		r = blob_read_committed(o, offset, data, size);
+		if (r < 0) return r;
+	}
+	struct head *head = NULL;
+	if (o->tail_bytes > 0) {
+		r = head_get(o->os->store->heads, o->ino, false, &head);
+		if (r < 0) return r == -ENOENT ? -EIO : r;
+	}
+	uint64_t end = offset + size;
+	for (const struct extent *x = extents_find(&o->dirty, offset); x && x < o->dirty.items + o->dirty.count && x->offset < end; x++) {
+		uint64_t from = x->offset < offset ? offset : x->offset, to = min_u64(end, x->offset + x->size);
+		r = overlay(o, head, x, from, (uint8_t *)data + (from - offset), to - from);
+		if (r < 0) break;
+	}
+	if (head) head_put(o->os->store->heads, head);
+	return r;
+}
+
+int blob_crc_block(struct object *o, struct disk_file *file, uint64_t block, uint64_t size, uint32_t *ret_crc)
+{
+	(void)o;
+	uint8_t bytes[BLOCK_SIZE];
+	size_t used = min_u64(BLOCK_SIZE, size - block * BLOCK_SIZE);
+	ssize_t got = disk_pread(file, bytes, used, block * BLOCK_SIZE);
+	if (got < 0) return (int)got;
+	if ((size_t)got < used) return -EIO;
+	*ret_crc = crc_padded(bytes, used);
+	return 0;
+}

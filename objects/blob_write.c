@@ -1,0 +1,256 @@
+/* Taking bytes in: where an uncommitted write goes, so that it survives the daemon from the moment write() returns.
+ *
+ *   below tail_base                      -> staging log
+ *   at or past it, few in all            -> staging log (they will travel as rows or inline bytes in one command)
+ *   at or past it, many                  -> the head, at their final place (tail), the range noted in the staging log
+ *
+ * An inline blob that outgrows inline_max moves first: its whole content becomes a tail from 0 of a head that nothing refers to yet.
+ * Before the first tail byte of a blob whose committed content was cut lately, what the head still holds past the cut is removed, after the
+ * cut itself is durable: otherwise a power cut could bring the old size back with new bytes under it. */
+#include "objects/object.h"
+
+#include <assert.h>
+#include <string.h>
+#include "base/log.h"
+
+static uint64_t tail_base(const struct object *o)
+{
+	if (o->moving) return 0;
+	return o->record.place == PLACE_HEAD ? o->record.size : UINT64_MAX;
+}
+
+void blob_dirty_clear(struct object *o)
+{
+	extents_clear(&o->dirty);
+	for (size_t i = 0; i < o->note_count; i++) stage_release(o->os->store->stage, o->notes[i]);
+	o->note_count = 0;
+	o->staged_bytes = o->tail_bytes = 0;
+	o->moving = false;
+	o->kill_privilege = false;
+	table_clear_dirty(o);
+}
+
+/* Before anything changes: the dirty state starts from the committed one. */
+void blob_dirty_begin(struct object *o)
+{
+	if (o->is_dirty) return;
+	o->size_now = o->record.size;
+	o->mtime_now_ns = o->record.mtime_ns;
+	table_mark_dirty(o);
+}
+
+static void dirty_note(struct object *o, uint64_t end, uint64_t seq)
+{
+	if (end > o->size_now) o->size_now = end;
+	o->mtime_now_ns = clock_wall_ns(o->os->clock);
+	if (seq > o->stage_seq) o->stage_seq = seq;
+	o->change++;
+	o->changed = true;
+}
+
+static int note_keep(struct object *o, struct stage_place place)
+{
+	if (o->note_count == o->note_capacity) {
+		size_t capacity = o->note_capacity ? o->note_capacity * 2 : 8;
+		struct stage_place *notes = realloc(o->notes, capacity * sizeof(*notes));
+		if (!notes) return -ENOMEM;
+		o->notes = notes;
+		o->note_capacity = capacity;
+	}
+	o->notes[o->note_count++] = place;
+	return 0;
+}
+
+static struct stage_record stage_record_of(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t size)
+{
+	return (struct stage_record){ .ino = o->ino, .kind = kind, .offset = offset, .size = size, .time_ns = clock_wall_ns(o->os->clock) };
+}
+
+int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t size)
+{
+	struct stage_record record = stage_record_of(o, kind, offset, size);
+	int r = stage_append(o->os->store->stage, &record, NULL);
+	if (r < 0) return r;
+	r = note_keep(o, record.place);
+	if (r < 0) {
+		stage_release(o->os->store->stage, record.place);
+		return r;
+	}
+	dirty_note(o, kind == STAGE_SIZE ? offset : offset + size, record.seq);
+	return 0;
+}
+
+static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, size_t size)
+{
+	while (size > 0) {
+		size_t piece = size < STAGE_RECORD_MAX ? size : STAGE_RECORD_MAX;
+		struct stage_record record = stage_record_of(o, STAGE_DATA, offset, piece);
+		int r = stage_append(o->os->store->stage, &record, data);
+		if (r < 0) return r;
+		r = extents_put(&o->dirty, EXTENT_STAGED, offset, piece, record.place);
+		if (r < 0) {
+			stage_release(o->os->store->stage, record.place);
+			return r;
+		}
+		dirty_note(o, offset + piece, record.seq);
+		o->staged_bytes += piece;
+		offset += piece;
+		data += piece;
+		size -= piece;
+	}
+	return 0;
+}
+
+static int note_tail(struct object *o, uint64_t offset, uint64_t size)
+{
+	int r = blob_note(o, STAGE_TAIL, offset, size);
+	if (r == 0) r = extents_put(&o->dirty, EXTENT_TAIL, offset, size, (struct stage_place){ 0 });
+	return r;
+}
+
+int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t size)
+{
+	assert(offset >= tail_base(o));
+	if (o->tail_bytes == 0 && !o->moving && o->may_have_rows) {
+		int r = blob_absorb(o);
+		if (r < 0) return r;
+	}
+	struct heads *heads = o->os->store->heads;
+	struct head *head;
+	int r = head_get(heads, o->ino, true, &head);
+	if (r < 0) return r;
+	r = disk_pwrite(head_file(head), data, size, offset);
+	head_put(heads, head);
+	if (r < 0) return r;
+	r = note_tail(o, offset, size);
+	if (r == 0) o->tail_bytes += size;
+	return r;
+}
+
+int blob_move_to_head(struct object *o)
+{
+	assert(o->record.place == PLACE_INLINE && !o->moving && o->is_dirty);
+	uint64_t size = o->size_now;
+	/* Inline content and what is staged are small; past them a growing size is a hole. */
+	uint64_t end = o->record.size;
+	if (o->dirty.count > 0) {
+		const struct extent *last = &o->dirty.items[o->dirty.count - 1];
+		if (last->offset + last->size > end) end = last->offset + last->size;
+	}
+	if (end > size) end = size;
+	_cleanup_free_ uint8_t *content = malloc(end ? end : 1);
+	if (!content) return -ENOMEM;
+	int r = blob_read_locked(o, 0, content, end);
+	if (r < 0) return r;
+	struct heads *heads = o->os->store->heads;
+	struct head *head;
+	r = head_get(heads, o->ino, true, &head);
+	if (r < 0) return r;
+	r = disk_truncate(head_file(head), 0);
+	if (r == 0 && end > 0) r = disk_pwrite(head_file(head), content, end, 0);
+	head_put(heads, head);
+	if (r < 0) return r;
+	if (end > 0) r = note_tail(o, 0, end);
+	if (r < 0) return r;
+	o->moving = true;
+	o->staged_bytes = 0;
+	o->tail_bytes = end;
+	o->size_now = size;
+	return 0;
+}
+
+static int make_room(struct object *o, uint64_t end)
+{
+	struct objects *os = o->os;
+	if (end > BLOB_SIZE_MAX) return -EFBIG;
+	if (o->staged_bytes + o->tail_bytes > 0) {
+		bool much = o->staged_bytes >= os->options.dirty_max_bytes || o->tail_bytes >= TAIL_BYTES_MAX
+			|| o->dirty.count >= 4096 || stage_bytes(os->store->stage) >= os->options.stage_max_bytes;
+		if (much) {
+			int r = blob_commit(o, false);
+			if (r < 0) return r;
+		}
+	}
+	return 0;
+}
+
+static int write_pieces(struct object *o, uint64_t offset, const uint8_t *data, size_t size)
+{
+	uint64_t end = offset + size, base = tail_base(o);
+	uint32_t inline_max = o->os->options.inline_max;
+	if (base == UINT64_MAX && (end > inline_max || o->size_now > inline_max)) {
+		int r = blob_move_to_head(o);
+		if (r < 0) return r;
+		base = 0;
+	}
+	uint64_t staged_size = offset < base ? (end < base ? size : base - offset) : 0;
+	/* Few bytes past the end travel in the command: one sync instead of two. */
+	bool few = !o->moving && o->tail_bytes == 0 && o->staged_bytes + size <= inline_max;
+	if (few) staged_size = size;
+	if (staged_size > 0) {
+		int r = write_staged(o, offset, data, staged_size);
+		if (r < 0) return r;
+	}
+	if (staged_size < size) return blob_write_tail(o, offset + staged_size, data + staged_size, size - staged_size);
+	return 0;
+}
+
+ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, size_t size)
+{
+	if (size == 0) return 0;
+	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
+	if (!store_has_room(o->os->store, size)) return -ENOSPC;
+	int r = make_room(o, offset + size);
+	if (r < 0) return r;
+	blob_dirty_begin(o);
+	r = write_pieces(o, offset, data, size);
+	if (r < 0) {
+		if (o->dirty.count == 0 && o->size_now == o->record.size) blob_dirty_clear(o);
+		return r;
+	}
+	return (ssize_t)size;
+}
+
+/* ---- at start: what an earlier daemon of this boot had taken in and not committed ---------------------------------- */
+
+static int replay_extent(struct object *o, const struct stage_record *record)
+{
+	enum extent_kind kind = record->kind == STAGE_DATA ? EXTENT_STAGED : record->kind == STAGE_TAIL ? EXTENT_TAIL : EXTENT_HOLE;
+	if (record->kind == STAGE_TAIL) {
+		if (o->record.place == PLACE_INLINE && !o->moving) {
+			/* The blob was moving: the first tail record covers all the content it had. */
+			extents_clear(&o->dirty);
+			o->staged_bytes = 0;
+			o->moving = true;
+		}
+		o->tail_bytes += record->size;
+	}
+	int r = extents_put(&o->dirty, kind, record->offset, record->size, record->place);
+	if (r < 0) return r;
+	if (kind == EXTENT_STAGED) o->staged_bytes += record->size;
+	else r = note_keep(o, record->place);
+	return r;
+}
+
+int blob_replay(struct objects *os, const struct stage_record *record)
+{
+	struct object *o;
+	int r = object_acquire(os, record->ino, &o);
+	if (r == -ENOENT || (r == 0 && (o->record.kind != KIND_BLOB || record->seq <= o->record.stage_seq))) {
+		if (r == 0) object_release(o);
+		stage_release(os->store->stage, record->place);
+		return 0;
+	}
+	if (r < 0) return r;
+	blob_dirty_begin(o);
+	r = record->kind == STAGE_SIZE ? note_keep(o, record->place) : replay_extent(o, record);
+	if (r == 0) {
+		uint64_t end = record->kind == STAGE_SIZE ? record->offset : record->offset + record->size;
+		if (end > o->size_now) o->size_now = end;
+		o->mtime_now_ns = record->time_ns;
+		if (record->seq > o->stage_seq) o->stage_seq = record->seq;
+		o->change++;
+	}
+	object_release(o);
+	return r;
+}

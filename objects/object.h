@@ -1,0 +1,192 @@
+/* Private to objects/: an object in memory, and the table of them.
+ *
+ * An object is in memory while somebody works on it, has it open, or bytes of it are uncommitted; a bounded number of idle ones
+ * is kept beside. Its lock guards everything in it but the table's own fields. What is in memory is a cache of the applied
+ * record plus the bytes that are not committed yet:
+ *
+ *   content as users see it = committed content, overlaid by `dirty` (newest wins), cut or extended to `size_now`
+ *
+ * Where uncommitted bytes are:
+ *   staged    in the staging log (any offset)
+ *   tail      in the head, at their final place, at or past `tail_base`: the committed size of a blob that has a head, and 0 while a
+ *             blob moves from inline to a head (`moving`), whose head nothing refers to yet
+ * A byte of the head below tail_base is never written but by absorbing. */
+#ifndef DIOS_OBJECTS_OBJECT_H
+#define DIOS_OBJECTS_OBJECT_H
+
+#include <stdatomic.h>
+#include <uthash.h>
+#include "base/lock.h"
+#include "objects/extents.h"
+#include "objects/objects.h"
+
+#define BLOB_SIZE_MAX ((16ULL << 40) - BLOCK_SIZE)   /* bytes: ext4's largest file */
+#define ROW_BYTES_MAX (1u << 20)                     /* row bytes in one command */
+#define TAIL_BYTES_MAX (256ull << 20)                /* uncommitted tail: then a commit; bounds checksums in one command */
+
+struct direct_stream;
+
+struct object {
+	/* table (guarded by objects.table_lock) */
+	uint64_t ino;
+	unsigned holders;             /* operations and references: 0 makes it idle */
+	UT_hash_handle hh;
+	struct object *idle_prev, *idle_next;
+	bool gone;                    /* reaped: every later use is -ENOENT */
+
+	_Atomic bool stale;           /* the applied record may be newer than `record` */
+
+	struct lock lock;             /* guards all below */
+	struct objects *os;
+	struct record record;         /* applied; valid if loaded */
+	bool loaded;
+	unsigned opens;               /* references */
+	bool orphan;                  /* no link and no name left: goes with the last reference */
+
+	struct extents dirty;
+	struct stage_place *notes;    /* staging records without bytes (ranges, sizes): given back when all is committed */
+	size_t note_count, note_capacity;
+	uint64_t staged_bytes;        /* of dirty, in the staging log */
+	uint64_t tail_bytes;          /* of dirty, in the head */
+	bool is_dirty;                /* dirty has ranges, or size or mtime differ from the record */
+	uint64_t size_now;            /* meaningful while is_dirty */
+	int64_t mtime_now_ns;
+	int64_t dirty_since_ns;       /* boot clock */
+	uint64_t stage_seq;           /* highest sequence number staged */
+	bool moving;                  /* inline blob whose bytes are all in the head by now */
+	bool kill_privilege;
+	bool may_have_rows;           /* false: certainly no rows or trims in the state */
+	struct object *dirty_prev, *dirty_next;   /* objects.dirty_list, guarded by table_lock */
+	bool in_dirty_list;
+
+	uint64_t change;              /* grows with every write: distinguishes uncommitted contents of one version */
+	uint64_t error_count;         /* failed background commits: each handle reports the newest once */
+	int last_error;
+	bool changed;                 /* somebody must be told when the lock is released */
+	struct direct_stream *direct; /* memory-only stream content */
+	unsigned stream_writers;
+	struct reference *stream_refs; /* open references of a stream */
+};
+
+struct reference {
+	struct objects *os;
+	struct object *object;        /* held */
+	struct reference_options options;
+	uint8_t id[REFERENCE_ID_SIZE];
+	_Atomic unsigned count;
+	UT_hash_handle hh;            /* objects.references, guarded by table_lock */
+	uint64_t errors_seen;         /* object's error_count when this handle last reported */
+	struct reference *stream_next; /* of the same stream; guarded by the object's lock */
+	uint64_t stream_position;     /* bytes below have been read by this follower */
+};
+
+struct reap_queue { uint64_t *inos; size_t count, capacity; };
+
+struct objects {
+	struct cluster *cluster;
+	struct store *store;
+	struct clock *clock;
+	struct objects_options options;
+
+	struct lock table_lock;
+	struct object *table;         /* by ino */
+	struct reference *references; /* by id */
+	struct object idle;           /* list head, oldest first */
+	size_t idle_count;
+	struct object dirty_list;     /* list head, oldest first */
+	struct reap_queue reap;
+
+	struct lock watch_lock;
+	pthread_cond_t watch_done;
+	struct watch *watches;        /* hash of lists, by ino */
+	_Atomic unsigned watch_count;
+
+	uint64_t absorb_after;        /* where absorbing goes on */
+	_Atomic bool absorb_wanted;
+	_Atomic bool unsynced;        /* something was acknowledged since the last sync */
+	int64_t next_sync_ns;
+};
+
+/* table.c */
+int table_init(struct objects *os);
+void table_done(struct objects *os);
+/* Finds or makes the object, holds and locks it with its record loaded. -ENOENT: no such object. */
+int object_acquire(struct objects *os, uint64_t ino, struct object **ret_object);
+/* Locks an object that the caller holds already, and brings its record up to date. */
+int object_lock(struct object *o);
+int object_lock_pair(struct object *a, struct object *b);   /* two different ones that the caller holds */
+void object_unlock_pair(struct object *a, struct object *b);
+/* Unlocks, tells watchers if something changed. The _release form also gives the hold up. */
+void object_unlock(struct object *o);
+void object_release(struct object *o);
+void object_hold(struct object *o);                 /* another hold, by somebody who has one */
+void object_drop(struct object *o);                 /* a hold, not locked */
+void table_forget(struct objects *os, const struct result *result, uint64_t except_ino);   /* the records touched are stale */
+void table_mark_dirty(struct object *o);            /* locked: put into the dirty list, held by it */
+void table_clear_dirty(struct object *o);           /* locked */
+struct object *table_oldest_dirty(struct objects *os, int64_t older_than_ns);   /* held, not locked; NULL */
+void table_want_reap(struct objects *os, uint64_t ino);
+/* Takes up to max orphans that nobody holds, marking them gone. */
+size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max);
+size_t table_trim_idle(struct objects *os);
+
+/* watch.c */
+void watch_init(struct objects *os);
+void watch_done(struct objects *os);
+void watch_fire(struct objects *os, uint64_t ino);  /* no lock held */
+
+/* propose.c: proposes, marks what it touched stale, and keeps the caller's locked object (NULL: none) up to date. */
+int object_propose(struct objects *os, struct object *o, struct command *c, bool durable, struct result *ret_result);
+
+/* blob_read.c: all with the object locked */
+int blob_read_locked(struct object *o, uint64_t offset, void *data, size_t size);           /* content as of now; past the end zeros */
+int blob_read_committed(struct object *o, uint64_t offset, void *data, size_t size);        /* without the overlay */
+uint64_t blob_size_now(const struct object *o);
+int blob_crc_block(struct object *o, struct disk_file *file, uint64_t block, uint64_t size, uint32_t *ret_crc);
+
+/* blob_write.c: locked */
+ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, size_t size);
+int blob_move_to_head(struct object *o);             /* inline content and staged bytes become a tail from 0 */
+int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t size);   /* a range or size into the staging log */
+void blob_dirty_begin(struct object *o);
+void blob_dirty_clear(struct object *o);             /* forgets uncommitted bytes and gives their staging back */
+int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t size);
+int blob_replay(struct objects *os, const struct stage_record *record);   /* at start, for each uncommitted record */
+
+/* blob_commit.c: locked */
+int blob_commit(struct object *o, bool durable);     /* 0 and nothing dirty, or an error and everything still dirty */
+int blob_commit_checked(struct object *o, bool check, uint64_t base_version, bool durable);   /* a moving blob, in one command */
+int blob_resize(struct object *o, uint64_t size);    /* truncation, growth */
+int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size);
+int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable);
+int blob_clone(struct object *from, struct object *to);
+
+/* blob_absorb.c */
+int blob_absorb(struct object *o);                   /* locked: rows and trims into the head, synced, dropped */
+int64_t absorb_run(struct objects *os);
+int reap_run(struct objects *os);
+int heads_collect(struct objects *os);               /* at start: heads and side files that nothing refers to */
+
+/* reference.c */
+int reference_make(struct object *o, const struct reference_options *options, struct reference **ret_reference);
+int reference_check_right(const struct reference *r, uint32_t right);   /* -EBADF, or -EACCES past its expiry */
+
+/* attr.c: locked */
+void object_attributes(struct object *o, struct attributes *ret);
+
+/* stream.c, stream_direct.c: locked */
+void stream_attributes(struct object *o, struct record *record);
+uint32_t stream_ready(struct object *o, uint64_t position);
+void stream_opened(struct object *o, struct reference *r);
+void stream_closed(struct object *o, struct reference *r);
+struct direct_stream *direct_stream_new(uint64_t limit_bytes);
+void direct_stream_free(struct direct_stream *s);
+ssize_t direct_stream_append(struct direct_stream *s, const void *data, size_t size);
+/* One record that contains or follows *offset: up to size bytes from *offset on; -EAGAIN: none yet; -EIO: gone. whole: the whole record or -EMSGSIZE. */
+ssize_t direct_stream_read(struct direct_stream *s, uint64_t *offset, void *data, size_t size, bool whole, size_t *ret_size);
+void direct_stream_release(struct direct_stream *s, uint64_t upto);   /* bytes below are not needed any more */
+void direct_stream_state(const struct direct_stream *s, struct stream_state *ret_state);
+void direct_stream_end(struct direct_stream *s, bool broken);
+void direct_stream_consume(struct direct_stream *s, uint64_t upto);
+
+#endif

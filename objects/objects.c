@@ -1,0 +1,131 @@
+/* The module as a whole: opening (with recovery of what an earlier daemon had taken in), background work, closing. */
+#include "objects/object.h"
+
+#include <string.h>
+#include "base/log.h"
+
+#define RUN_INTERVAL_NS (200 * NS_PER_MS)    /* how often background work looks: commit_interval is kept to within this */
+
+/* Bytes of a tail reach the disk before the object is locked for its commit, so that its writers wait only for the rest. */
+static void presync_tail(struct object *o)
+{
+	struct head *head;
+	lock_acquire(&o->lock);
+	bool much = o->tail_bytes >= (8u << 20);
+	lock_release(&o->lock);
+	if (!much || head_get(o->os->store->heads, o->ino, false, &head) < 0) return;
+	head_sync(o->os->store->heads, head);
+	head_put(o->os->store->heads, head);
+}
+
+static int commit_held(struct object *o)
+{
+	presync_tail(o);
+	int r = object_lock(o);
+	if (r < 0) return r == -ENOENT ? 0 : r;
+	r = blob_commit(o, false);
+	if (r < 0 && o->last_error != r) {
+		o->error_count++;
+		o->last_error = r;
+		log_warning("objects", "commit failed ino=%llu error=%d: the bytes stay on this disk and are tried again; fsync and close report it", (unsigned long long)o->ino, -r);
+	}
+	if (r == 0) o->last_error = 0;
+	object_unlock(o);
+	return r;
+}
+
+static int commit_older(struct objects *os, int64_t than_ns)
+{
+	int failed = 0;
+	lock_acquire(&os->table_lock);
+	size_t bound = HASH_COUNT(os->table);
+	lock_release(&os->table_lock);
+	struct object *o;
+	while (bound-- > 0 && (o = table_oldest_dirty(os, than_ns))) {
+		int r = commit_held(o);
+		if (r < 0) failed = r;
+		object_drop(o);
+	}
+	return failed;
+}
+
+static int replay_record(void *arg, const struct stage_record *record) { return blob_replay(arg, record); }
+
+static int reap_orphan(void *arg, uint64_t ino)
+{
+	table_want_reap(arg, ino);
+	return 0;
+}
+
+/* What an earlier daemon left: uncommitted bytes are committed, unlinked objects freed, stray files removed. */
+static int recover(struct objects *os)
+{
+	int r = state_each_orphan(cluster_state(os->cluster, ROOT_INO), reap_orphan, os);
+	if (r < 0) return r;
+	r = stage_replay(os->store->stage, replay_record, os);
+	if (r < 0) return r;
+	r = cluster_sync(os->cluster);
+	if (r < 0) return r;
+	do r = reap_run(os); while (r > 0);
+	if (r < 0) return r;
+	/* One that fails stays dirty and is tried again: a full disk must not keep the node from starting. */
+	commit_older(os, INT64_MAX);
+	atomic_store(&os->absorb_wanted, true);
+	return heads_collect(os);
+}
+
+int objects_open(struct cluster *cluster, struct store *store, const struct objects_options *options, struct objects **ret_objects)
+{
+	struct objects *os = calloc(1, sizeof(*os));
+	if (!os) return -ENOMEM;
+	os->cluster = cluster;
+	os->store = store;
+	os->clock = cluster_clock(cluster);
+	os->options = *options;
+	watch_init(os);
+	int r = table_init(os);
+	if (r == 0) r = recover(os);
+	if (r < 0) {
+		table_done(os);
+		watch_done(os);
+		free(os);
+		return r;
+	}
+	*ret_objects = os;
+	return 0;
+}
+
+struct cluster *objects_cluster(struct objects *os) { return os->cluster; }
+struct store *objects_store(struct objects *os) { return os->store; }
+
+int64_t objects_run_due(struct objects *os)
+{
+	int64_t now = clock_boot_ns(os->clock), half = os->options.commit_interval_ns / 2;
+	commit_older(os, now - half);
+	if (now >= os->next_sync_ns && atomic_exchange(&os->unsynced, false)) {
+		if (cluster_sync(os->cluster) < 0) log_error("objects", "sync of the log failed: nothing more is acknowledged as durable");
+		os->next_sync_ns = clock_boot_ns(os->clock) + half;
+	}
+	absorb_run(os);
+	reap_run(os);
+	cluster_maintain(os->cluster);
+	return RUN_INTERVAL_NS;
+}
+
+int objects_sync(struct objects *os)
+{
+	int r = commit_older(os, INT64_MAX);
+	int s = cluster_sync(os->cluster);
+	return r < 0 ? r : s;
+}
+
+void objects_close(struct objects *os)
+{
+	if (!os) return;
+	int r = objects_sync(os);
+	if (r < 0) log_error("objects", "some bytes could not be committed error=%d: they are in the staging log and are tried at the next start", -r);
+	while (reap_run(os) > 0) {}
+	table_done(os);
+	watch_done(os);
+	free(os);
+}

@@ -1,0 +1,371 @@
+/* References: handles with rights on an object, and the file operations through them. Each use checks rights, range and
+ * expiry here and nowhere else, so that no path goes around them. */
+#include "objects/object.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+
+#define COPY_PIECE (1u << 20)
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+static void reference_register(struct reference *r)
+{
+	LOCK_GUARD(&r->os->table_lock);
+	HASH_ADD(hh, r->os->references, id, REFERENCE_ID_SIZE, r);
+}
+
+static int produced_check(const struct object *o, const struct reference_options *options)
+{
+	if (options->rights & (RIGHT_WRITE | RIGHT_APPEND)) return 0;
+	if (o->record.produced == PRODUCED_NOT_YET) return -EAGAIN;
+	return o->record.produced == PRODUCED_FAILED ? -EIO : 0;
+}
+
+/* The object is locked and held; its hold passes to the reference. */
+int reference_make(struct object *o, const struct reference_options *options, struct reference **ret_reference)
+{
+	struct reference *r = calloc(1, sizeof(*r));
+	if (!r) return -ENOMEM;
+	r->os = o->os;
+	r->object = o;
+	r->options = *options;
+	if (r->options.range_length == 0) r->options.range_length = UINT64_MAX;
+	r->errors_seen = o->error_count;
+	atomic_store(&r->count, 1);
+	random_fill(cluster_random(o->os->cluster), r->id, sizeof(r->id));
+	o->opens++;
+	if (o->record.kind == KIND_STREAM) stream_opened(o, r);
+	reference_register(r);
+	*ret_reference = r;
+	return 0;
+}
+
+int reference_open(struct objects *os, uint64_t ino, const struct reference_options *options, struct reference **ret_reference)
+{
+	struct object *o;
+	int r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	r = produced_check(o, options);
+	if (r == 0) r = reference_make(o, options, ret_reference);
+	if (r < 0) object_release(o);
+	else object_unlock(o);
+	return r;
+}
+
+struct reference *reference_ref(struct reference *r)
+{
+	atomic_fetch_add(&r->count, 1);
+	return r;
+}
+
+/* The last reference of an object without links or name: nobody can reach it any more. */
+static void object_last_close(struct object *o)
+{
+	if (!o->orphan || o->opens > 0) return;
+	if (o->is_dirty) blob_dirty_clear(o);
+	table_want_reap(o->os, o->ino);
+}
+
+void reference_close(struct reference *r)
+{
+	if (!r || atomic_fetch_sub(&r->count, 1) > 1) return;
+	lock_acquire(&r->os->table_lock);
+	HASH_DEL(r->os->references, r);
+	lock_release(&r->os->table_lock);
+	struct object *o = r->object;
+	lock_acquire(&o->lock);
+	o->opens--;
+	if (o->record.kind == KIND_STREAM) stream_closed(o, r);
+	object_last_close(o);
+	object_release(o);
+	free(r);
+}
+
+uint64_t reference_ino(const struct reference *r) { return r->object->ino; }
+const uint8_t *reference_id(const struct reference *r) { return r->id; }
+uint32_t reference_rights(const struct reference *r) { return r->options.rights; }
+const struct reference_options *reference_get_options(const struct reference *r) { return &r->options; }
+void reference_set_append(struct reference *r, bool append) { r->options.append = append; }
+
+struct reference *reference_find(struct objects *os, const uint8_t id[REFERENCE_ID_SIZE])
+{
+	LOCK_GUARD(&os->table_lock);
+	struct reference *r;
+	HASH_FIND(hh, os->references, id, REFERENCE_ID_SIZE, r);
+	if (!r) return NULL;
+	unsigned count = atomic_load(&r->count);
+	do if (count == 0) return NULL; while (!atomic_compare_exchange_weak(&r->count, &count, count + 1));
+	return r;
+}
+
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
+
+int reference_check_right(const struct reference *r, uint32_t right)
+{
+	if (!(r->options.rights & right)) return -EBADF;
+	if (r->options.expiry_ns != 0 && clock_wall_ns(r->os->clock) >= r->options.expiry_ns) return -EACCES;
+	return 0;
+}
+
+/* Cuts a read to the range; a write must lie within it. */
+static int range_limit(const struct reference *r, uint64_t offset, size_t *size)
+{
+	const struct reference_options *op = &r->options;
+	if (op->range_offset == 0 && op->range_length == UINT64_MAX) return 0;
+	if (offset < op->range_offset || offset - op->range_offset >= op->range_length) return -EACCES;
+	uint64_t left = op->range_length - (offset - op->range_offset);
+	if (*size > left) *size = left;
+	return 0;
+}
+
+static int range_contains(const struct reference *r, uint64_t offset, uint64_t size)
+{
+	size_t fits = size;
+	int e = range_limit(r, offset, &fits);
+	return e < 0 ? e : fits == size ? 0 : -EACCES;
+}
+
+static int lock_blob(struct reference *r)
+{
+	int e = object_lock(r->object);
+	if (e < 0) return e;
+	if (r->object->record.kind == KIND_BLOB) return 0;
+	e = r->object->record.kind == KIND_DIRECTORY ? -EISDIR : -EINVAL;
+	object_unlock(r->object);
+	return e;
+}
+
+/* ---- file operations --------------------------------------------------------------------------------------------- */
+
+ssize_t reference_read(struct reference *r, uint64_t offset, void *data, size_t size)
+{
+	int e = reference_check_right(r, RIGHT_READ | RIGHT_EXECUTE);
+	if (e == 0) e = range_limit(r, offset, &size);
+	if (e == 0) e = lock_blob(r);
+	if (e < 0) return e;
+	struct object *o = r->object;
+	uint64_t end = blob_size_now(o);
+	ssize_t n = 0;
+	if (offset < end) {
+		if (size > end - offset) size = end - offset;
+		e = blob_read_locked(o, offset, data, size);
+		n = e < 0 ? e : (ssize_t)size;
+	}
+	object_unlock(o);
+	return n;
+}
+
+ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, size_t size, bool kill_privilege)
+{
+	bool append = r->options.append || !(r->options.rights & RIGHT_WRITE);
+	int e = reference_check_right(r, RIGHT_WRITE | RIGHT_APPEND);
+	if (e == 0) e = lock_blob(r);
+	if (e < 0) return e;
+	struct object *o = r->object;
+	if (append) offset = blob_size_now(o);
+	e = range_contains(r, offset, size);
+	ssize_t n = e < 0 ? e : blob_write_locked(o, offset, data, size);
+	if (n > 0 && kill_privilege) o->kill_privilege = true;
+	if (n > 0 && r->options.sync) {
+		e = blob_commit(o, true);
+		if (e < 0) n = e;
+	}
+	object_unlock(o);
+	return n;
+}
+
+/* A failed background commit is told once to each handle (R6). */
+static int take_error(struct reference *r)
+{
+	struct object *o = r->object;
+	if (r->errors_seen == o->error_count) return 0;
+	r->errors_seen = o->error_count;
+	return o->last_error;
+}
+
+int reference_flush(struct reference *r)
+{
+	int e = object_lock(r->object);
+	if (e < 0) return 0;   /* gone: nothing of it is left to be written */
+	e = take_error(r);
+	object_unlock(r->object);
+	return e;
+}
+
+int reference_sync(struct reference *r)
+{
+	struct object *o = r->object;
+	int e = object_lock(o);
+	if (e < 0) return e;
+	bool dirty = o->is_dirty;
+	e = take_error(r);
+	if (e == 0 && dirty) e = blob_commit(o, true);
+	object_unlock(o);
+	if (e == 0 && !dirty) e = cluster_sync(r->os->cluster);
+	return e;
+}
+
+int reference_allocate(struct reference *r, int mode, uint64_t offset, uint64_t size)
+{
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	int what = mode & ~FALLOC_FL_KEEP_SIZE;
+	if (what != 0 && what != FALLOC_FL_PUNCH_HOLE && what != FALLOC_FL_ZERO_RANGE) return -EOPNOTSUPP;
+	if (what == FALLOC_FL_PUNCH_HOLE && !keep) return -EOPNOTSUPP;
+	if (size == 0) return -EINVAL;
+	int e = reference_check_right(r, RIGHT_WRITE);
+	if (e == 0) e = range_contains(r, offset, size);
+	if (e == 0) e = lock_blob(r);
+	if (e < 0) return e;
+	struct object *o = r->object;
+	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) e = -EFBIG;
+	else if (what != FALLOC_FL_PUNCH_HOLE && !store_has_room(r->os->store, size)) e = -ENOSPC;
+	else if (what != 0) e = blob_zero(o, offset, size, keep);
+	else if (!keep && offset + size > blob_size_now(o)) e = blob_resize(o, offset + size);
+	object_unlock(o);
+	return e;
+}
+
+/* ---- SEEK_DATA, SEEK_HOLE ---------------------------------------------------------------------------------------- */
+
+static int next_present(struct object *o, uint64_t block, uint64_t blocks, bool want, uint64_t *ret_block)
+{
+	struct state_crcs crcs;
+	uint64_t mib = UINT64_MAX;
+	bool have = false;
+	for (; block < blocks; block++) {
+		if (block / CRC_BLOCKS != mib) {
+			mib = block / CRC_BLOCKS;
+			int e = state_get_crcs(cluster_state(o->os->cluster, o->ino), o->ino, mib, &crcs);
+			if (e < 0 && e != -ENOENT) return e;
+			have = e == 0;
+		}
+		if (!have && want) {
+			block = (mib + 1) * CRC_BLOCKS - 1;
+			continue;
+		}
+		unsigned i = block % CRC_BLOCKS;
+		bool present = have && (crcs.present[i / 8] >> (i % 8) & 1);
+		if (present == want) break;
+	}
+	*ret_block = block < blocks ? block : blocks;
+	return 0;
+}
+
+static int seek_locked(struct object *o, uint64_t offset, bool hole, uint64_t *ret_offset)
+{
+	int e = blob_commit(o, false);
+	if (e < 0) return e;
+	uint64_t size = o->record.size, block, blocks = (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+	if (offset >= size) return -ENXIO;
+	if (o->record.place == PLACE_INLINE) {
+		*ret_offset = hole ? size : offset;
+		return 0;
+	}
+	e = next_present(o, offset / BLOCK_SIZE, blocks, !hole, &block);
+	if (e < 0) return e;
+	if (block == blocks) {
+		if (!hole) return -ENXIO;
+		*ret_offset = size;
+		return 0;
+	}
+	uint64_t found = block * BLOCK_SIZE;
+	*ret_offset = found > offset ? found : offset;
+	return 0;
+}
+
+int reference_seek(struct reference *r, uint64_t offset, bool hole, uint64_t *ret_offset)
+{
+	int e = reference_check_right(r, RIGHT_READ | RIGHT_WRITE);
+	if (e == 0) e = lock_blob(r);
+	if (e < 0) return e;
+	e = seek_locked(r->object, offset, hole, ret_offset);
+	object_unlock(r->object);
+	return e;
+}
+
+ssize_t reference_copy_range(struct reference *from, uint64_t from_offset, struct reference *to, uint64_t to_offset, size_t size)
+{
+	_cleanup_free_ uint8_t *piece = malloc(COPY_PIECE);
+	if (!piece) return -ENOMEM;
+	if (from->object == to->object && from_offset < to_offset + size && to_offset < from_offset + size) return -EINVAL;
+	size_t done = 0;
+	while (done < size) {
+		size_t want = size - done < COPY_PIECE ? size - done : COPY_PIECE;
+		ssize_t n = reference_read(from, from_offset + done, piece, want);
+		if (n > 0) n = reference_write(to, to_offset + done, piece, (size_t)n, false);
+		if (n < 0) return done > 0 ? (ssize_t)done : n;
+		if (n == 0) break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* ---- the calls with versions ------------------------------------------------------------------------------------- */
+
+int reference_acquire(struct reference *r, uint64_t *ret_version)
+{
+	int e = reference_check_right(r, RIGHT_READ | RIGHT_WRITE | RIGHT_APPEND);
+	if (e == 0) e = lock_blob(r);
+	if (e < 0) return e;
+	struct object *o = r->object;
+	if (o->record.produced == PRODUCED_NOT_YET && !(r->options.rights & (RIGHT_WRITE | RIGHT_APPEND))) e = -EAGAIN;
+	else e = blob_commit(o, false);
+	if (e == 0) *ret_version = o->record.version;
+	object_unlock(o);
+	return e;
+}
+
+int reference_check(struct reference *r, uint64_t version)
+{
+	int e = object_lock(r->object);
+	if (e < 0) return e == -ENOENT ? -ESTALE : e;
+	struct object *o = r->object;
+	e = o->record.version == version && !o->is_dirty ? 0 : -ESTALE;
+	object_unlock(o);
+	return e;
+}
+
+int reference_commit(struct reference *r, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, uint64_t *ret_version)
+{
+	if (flags & ~(uint32_t)(COMMIT_FORCE | COMMIT_APPEND | COMMIT_RELAXED | COMMIT_TRUNCATE)) return -EINVAL;
+	if ((flags & COMMIT_APPEND) && (flags & COMMIT_TRUNCATE)) return -EINVAL;
+	int e = reference_check_right(r, (flags & COMMIT_APPEND) ? RIGHT_WRITE | RIGHT_APPEND : RIGHT_WRITE);
+	if (e == 0 && (flags & COMMIT_TRUNCATE) && r->options.range_length != UINT64_MAX) e = -EACCES;
+	if (e == 0) e = lock_blob(r);
+	if (e < 0) return e;
+	struct object *o = r->object;
+	bool check = !(flags & (COMMIT_FORCE | COMMIT_APPEND));
+	e = range_contains(r, (flags & COMMIT_APPEND) ? blob_size_now(o) : offset, size);
+	if (e == 0) e = blob_publish(o, check, base_version, flags, offset, data, size, !(flags & COMMIT_RELAXED));
+	if (e == 0) *ret_version = o->record.version;
+	object_unlock(o);
+	if (e == 0 && r->os->options.invalidate) r->os->options.invalidate(r->os->options.invalidate_arg, r->object->ino, true);
+	return e;
+}
+
+int reference_ready(struct reference *r, uint64_t position, uint64_t version, uint32_t *ret_events)
+{
+	struct object *o = r->object;
+	int e = object_lock(o);
+	if (e < 0) return e;
+	uint32_t events = 0;
+	if (o->record.produced == PRODUCED_FAILED) events |= READY_ERROR | READY_PRODUCED;
+	else if (o->record.produced == PRODUCED_YES) events |= READY_PRODUCED;
+	if (o->record.version != version || o->is_dirty) events |= READY_CHANGED;
+	switch (o->record.kind) {
+	case KIND_STREAM:
+		events |= stream_ready(o, position);
+		break;
+	case KIND_TASK:
+		if (o->record.task.state >= TASK_EXITED) events |= READY_END | READY_READ;
+		break;
+	default:
+		if (events & READY_PRODUCED) events |= READY_READ;
+		events |= READY_WRITE;
+	}
+	object_unlock(o);
+	*ret_events = events;
+	return 0;
+}

@@ -1,0 +1,308 @@
+/* The table of objects in memory. Holds are counted here; an object without one is idle and goes when too many are.
+ * Lock order: an object's lock before the table's. */
+#include "objects/object.h"
+
+#include <assert.h>
+#include "base/counter.h"
+
+GAUGE(objects_in_memory, "dios_objects_in_memory", "Objects in memory: open, in use, dirty or cached");
+
+static void list_init(struct object *head) { head->idle_prev = head->idle_next = head; }
+static void idle_remove(struct objects *os, struct object *o)
+{
+	if (!o->idle_next) return;
+	o->idle_prev->idle_next = o->idle_next;
+	o->idle_next->idle_prev = o->idle_prev;
+	o->idle_prev = o->idle_next = NULL;
+	os->idle_count--;
+}
+
+static void idle_append(struct objects *os, struct object *o)
+{
+	o->idle_prev = os->idle.idle_prev;
+	o->idle_next = &os->idle;
+	o->idle_prev->idle_next = o->idle_next->idle_prev = o;
+	os->idle_count++;
+}
+
+int table_init(struct objects *os)
+{
+	lock_init(&os->table_lock, "objects table", LOCK_OBJECTS);
+	list_init(&os->idle);
+	os->dirty_list.dirty_prev = os->dirty_list.dirty_next = &os->dirty_list;
+	return 0;
+}
+
+static void release_staged(void *arg, struct stage_place place)
+{
+	struct object *o = arg;
+	stage_release(o->os->store->stage, place);
+}
+
+static void object_free(struct object *o)
+{
+	assert(!o->in_dirty_list && o->opens == 0);
+	extents_done(&o->dirty);
+	free(o->notes);
+	direct_stream_free(o->direct);
+	lock_done(&o->lock);
+	counter_add(&objects_in_memory, -1);
+	free(o);
+}
+
+static struct object *object_new(struct objects *os, uint64_t ino)
+{
+	struct object *o = calloc(1, sizeof(*o));
+	if (!o) return NULL;
+	o->ino = ino;
+	o->os = os;
+	o->may_have_rows = true;
+	lock_init(&o->lock, "object", LOCK_OBJECT);
+	extents_init(&o->dirty, release_staged, o);
+	counter_add(&objects_in_memory, 1);
+	return o;
+}
+
+static void table_remove(struct objects *os, struct object *o)
+{
+	idle_remove(os, o);
+	HASH_DEL(os->table, o);
+	object_free(o);
+}
+
+/* Table locked. */
+static void table_shrink(struct objects *os, size_t keep)
+{
+	while (os->idle_count > keep) table_remove(os, os->idle.idle_next);
+}
+
+size_t table_trim_idle(struct objects *os)
+{
+	LOCK_GUARD(&os->table_lock);
+	table_shrink(os, 0);
+	return HASH_COUNT(os->table);
+}
+
+void table_done(struct objects *os)
+{
+	lock_acquire(&os->table_lock);
+	struct object *o, *next;
+	HASH_ITER(hh, os->table, o, next) {
+		o->opens = 0;
+		o->in_dirty_list = false;
+		table_remove(os, o);
+	}
+	lock_release(&os->table_lock);
+	free(os->reap.inos);
+	lock_done(&os->table_lock);
+}
+
+static int object_find_held(struct objects *os, uint64_t ino, struct object **ret)
+{
+	LOCK_GUARD(&os->table_lock);
+	struct object *o;
+	HASH_FIND(hh, os->table, &ino, sizeof(ino), o);
+	if (!o) {
+		o = object_new(os, ino);
+		if (!o) return -ENOMEM;
+		HASH_ADD(hh, os->table, ino, sizeof(ino), o);
+	}
+	if (o->gone) return -ENOENT;
+	idle_remove(os, o);
+	o->holders++;
+	*ret = o;
+	return 0;
+}
+
+static int refresh(struct object *o)
+{
+	/* Cleared before the record is read: a command applied in between sets it again. */
+	bool stale = atomic_exchange(&o->stale, false);
+	if (o->loaded && !stale) return 0;
+	int r = state_get(cluster_state(o->os->cluster, o->ino), o->ino, &o->record);
+	if (r == 0) {
+		o->loaded = true;
+		return 0;
+	}
+	atomic_store(&o->stale, true);
+	lock_release(&o->lock);
+	return r;
+}
+
+int object_lock(struct object *o)
+{
+	lock_acquire(&o->lock);
+	return refresh(o);
+}
+
+/* A failed refresh has unlocked the one it failed on. */
+int object_lock_pair(struct object *a, struct object *b)
+{
+	struct object *first = a->ino < b->ino ? a : b, *second = first == a ? b : a;
+	lock_acquire_pair(&first->lock, &second->lock);
+	int r = refresh(first);
+	if (r < 0) {
+		lock_release(&second->lock);
+		return r;
+	}
+	r = refresh(second);
+	if (r < 0) lock_release(&first->lock);
+	return r;
+}
+
+void object_unlock_pair(struct object *a, struct object *b)
+{
+	bool a_changed = a->changed, b_changed = b->changed;
+	a->changed = b->changed = false;
+	lock_release(&a->lock);
+	lock_release(&b->lock);
+	if (a_changed) watch_fire(a->os, a->ino);
+	if (b_changed) watch_fire(b->os, b->ino);
+}
+
+int object_acquire(struct objects *os, uint64_t ino, struct object **ret_object)
+{
+	struct object *o;
+	int r = object_find_held(os, ino, &o);
+	if (r < 0) return r;
+	r = object_lock(o);
+	if (r < 0) {
+		object_drop(o);
+		return r;
+	}
+	*ret_object = o;
+	return 0;
+}
+
+void object_hold(struct object *o)
+{
+	LOCK_GUARD(&o->os->table_lock);
+	assert(o->holders > 0);
+	o->holders++;
+}
+
+void object_drop(struct object *o)
+{
+	struct objects *os = o->os;
+	LOCK_GUARD(&os->table_lock);
+	assert(o->holders > 0);
+	if (--o->holders > 0) return;
+	/* Content that lives in memory only stays as long as the object does. */
+	if (o->direct && !o->gone) return;
+	if (!o->loaded || o->gone) {
+		table_remove(os, o);
+		return;
+	}
+	idle_append(os, o);
+	table_shrink(os, os->options.cached_max);
+}
+
+void object_unlock(struct object *o)
+{
+	bool changed = o->changed;
+	o->changed = false;
+	lock_release(&o->lock);
+	if (changed) watch_fire(o->os, o->ino);
+}
+
+void object_release(struct object *o)
+{
+	object_unlock(o);
+	object_drop(o);
+}
+
+void table_forget(struct objects *os, const struct result *result, uint64_t except_ino)
+{
+	LOCK_GUARD(&os->table_lock);
+	for (uint32_t i = 0; i < result->touched_count; i++) {
+		if (result->touched[i] == except_ino) continue;
+		struct object *o;
+		HASH_FIND(hh, os->table, &result->touched[i], sizeof(uint64_t), o);
+		if (o) atomic_store(&o->stale, true);
+	}
+}
+
+void table_mark_dirty(struct object *o)
+{
+	struct objects *os = o->os;
+	o->is_dirty = true;
+	if (o->in_dirty_list) return;
+	o->dirty_since_ns = clock_boot_ns(os->clock);
+	LOCK_GUARD(&os->table_lock);
+	o->in_dirty_list = true;
+	o->holders++;
+	o->dirty_prev = os->dirty_list.dirty_prev;
+	o->dirty_next = &os->dirty_list;
+	o->dirty_prev->dirty_next = o->dirty_next->dirty_prev = o;
+}
+
+void table_clear_dirty(struct object *o)
+{
+	struct objects *os = o->os;
+	o->is_dirty = false;
+	if (!o->in_dirty_list) return;
+	LOCK_GUARD(&os->table_lock);
+	o->in_dirty_list = false;
+	o->dirty_prev->dirty_next = o->dirty_next;
+	o->dirty_next->dirty_prev = o->dirty_prev;
+	assert(o->holders > 1);   /* the caller has one of its own */
+	o->holders--;
+}
+
+struct object *table_oldest_dirty(struct objects *os, int64_t older_than_ns)
+{
+	LOCK_GUARD(&os->table_lock);
+	struct object *o = os->dirty_list.dirty_next;
+	if (o == &os->dirty_list || o->dirty_since_ns > older_than_ns) return NULL;
+	o->holders++;
+	/* To the end: one that cannot be committed does not keep the others from it. */
+	o->dirty_prev->dirty_next = o->dirty_next;
+	o->dirty_next->dirty_prev = o->dirty_prev;
+	o->dirty_prev = os->dirty_list.dirty_prev;
+	o->dirty_next = &os->dirty_list;
+	o->dirty_prev->dirty_next = o->dirty_next->dirty_prev = o;
+	return o;
+}
+
+void table_want_reap(struct objects *os, uint64_t ino)
+{
+	LOCK_GUARD(&os->table_lock);
+	struct reap_queue *q = &os->reap;
+	if (q->count == q->capacity) {
+		size_t capacity = q->capacity ? q->capacity * 2 : 64;
+		uint64_t *inos = realloc(q->inos, capacity * sizeof(*inos));
+		if (!inos) return;   /* it stays on the state's orphan list and is reaped at the next start */
+		q->inos = inos;
+		q->capacity = capacity;
+	}
+	q->inos[q->count++] = ino;
+}
+
+size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max)
+{
+	LOCK_GUARD(&os->table_lock);
+	size_t taken = 0, kept = 0;
+	for (size_t i = 0; i < os->reap.count; i++) {
+		uint64_t ino = os->reap.inos[i];
+		struct object *o;
+		HASH_FIND(hh, os->table, &ino, sizeof(ino), o);
+		if (taken == max || (o && o->holders > 0)) {
+			os->reap.inos[kept++] = ino;
+			continue;
+		}
+		if (!o) {
+			o = object_new(os, ino);   /* a mark that keeps the inode from being opened while it goes */
+			if (!o) {
+				os->reap.inos[kept++] = ino;
+				continue;
+			}
+			HASH_ADD(hh, os->table, ino, sizeof(ino), o);
+		}
+		idle_remove(os, o);
+		o->gone = true;
+		o->holders = 1;   /* until reap_run has finished */
+		inos[taken++] = ino;
+	}
+	os->reap.count = kept;
+	return taken;
+}

@@ -1,0 +1,219 @@
+/* The tree: making, linking, removing, renaming. Each is one command in one shard; the state checks what must hold. */
+#include "objects/object.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+static struct slice entry_slice(const char *entry, size_t size) { return (struct slice){ (const uint8_t *)entry, size }; }
+
+static int entry_check(const char *entry, size_t size)
+{
+	if (size == 0) return -EINVAL;
+	if (size > NAME_MAX_BYTES) return -ENAMETOOLONG;
+	if (memchr(entry, '/', size) || memchr(entry, '\0', size)) return -EINVAL;
+	if ((size == 1 && entry[0] == '.') || (size == 2 && entry[0] == '.' && entry[1] == '.')) return -EEXIST;
+	return 0;
+}
+
+/* Name and group of a new object, from its directory. */
+static int prepare_create(struct objects *os, struct command_create *c)
+{
+	struct name zero = { { 0 } };
+	bool named = !name_equal(&c->name, &zero);
+	if (c->parent == 0) {
+		uint16_t slot;
+		random_fill(cluster_random(os->cluster), &slot, sizeof(slot));
+		if (!named) name_random(cluster_random(os->cluster), slot, &c->name);
+		return 0;
+	}
+	struct record parent;
+	int r = state_get(cluster_state(os->cluster, c->parent), c->parent, &parent);
+	if (r < 0) return r;
+	if (parent.kind != KIND_DIRECTORY) return -ENOTDIR;
+	if (!named) name_random(cluster_random(os->cluster), ino_slot(c->parent), &c->name);
+	if (parent.mode & S_ISGID) {
+		c->gid = parent.gid;
+		if (c->kind == KIND_DIRECTORY) c->mode |= S_ISGID;
+	}
+	return 0;
+}
+
+/* A direct stream's content is born with it. */
+static int open_new(struct objects *os, uint64_t ino, bool orphan, const struct reference_options *options, struct reference **ret_reference)
+{
+	struct object *o;
+	int r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	if (orphan) o->orphan = true;
+	if (o->record.flags & CREATE_STREAM_DIRECT && !o->direct) {
+		o->direct = direct_stream_new(o->record.stream.limit_bytes);
+		if (!o->direct) r = -ENOMEM;
+	}
+	if (r == 0 && ret_reference) r = reference_make(o, options, ret_reference);
+	if (r < 0 || !ret_reference) object_release(o);
+	else object_unlock(o);
+	return r;
+}
+
+int object_create(struct objects *os, const struct command_create *create, uint32_t rights, struct reference **ret_reference, struct attributes *ret)
+{
+	struct command c = { .kind = COMMAND_CREATE, .create = *create };
+	if (create->parent != 0 && !create->orphan) {
+		int r = entry_check((const char *)create->entry.data, create->entry.size);
+		if (r < 0) return r;
+	}
+	if (create->target.size > SYMLINK_MAX) return -ENAMETOOLONG;
+	if (!store_has_room(os->store, 0)) return -ENOSPC;
+	int r = prepare_create(os, &c.create);
+	if (r < 0) return r;
+	if (create->kind == KIND_STREAM && c.create.limit_bytes == 0) c.create.limit_bytes = os->options.stream_limit_bytes;
+	struct result result;
+	r = object_propose(os, NULL, &c, false, &result);
+	if (r < 0) return r;
+	*ret = (struct attributes){ .record = result.record, .lease = LEASE_EXCLUSIVE };
+	if (!ret_reference && !(create->flags & CREATE_STREAM_DIRECT)) return 0;
+	struct reference_options options = { .rights = rights };
+	return open_new(os, result.record.ino, create->orphan, &options, ret_reference);
+}
+
+/* R7: a name that is given to an object never shows less than what was written before. */
+static int commit_before(struct objects *os, uint64_t ino)
+{
+	struct object *o;
+	int r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	if (o->is_dirty) r = blob_commit(o, false);
+	object_release(o);
+	return r;
+}
+
+int object_link(struct objects *os, uint64_t ino, uint64_t parent, const char *entry, size_t size, struct attributes *ret)
+{
+	int r = entry_check(entry, size);
+	if (r == 0) r = commit_before(os, ino);
+	if (r < 0) return r;
+	struct object *o;
+	r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	struct command c = { .kind = COMMAND_LINK, .link = { .ino = ino, .parent = parent, .entry = entry_slice(entry, size) } };
+	struct result result;
+	r = object_propose(os, o, &c, false, &result);
+	if (r == 0) {
+		o->orphan = false;
+		object_attributes(o, ret);
+	}
+	object_release(o);
+	return r;
+}
+
+/* The last link of ino went with a command that has been applied. */
+static void orphaned(struct objects *os, uint64_t ino)
+{
+	if (ino == 0) return;
+	struct object *o;
+	if (object_acquire(os, ino, &o) < 0) return;
+	o->orphan = true;
+	if (o->opens == 0) {
+		if (o->is_dirty) blob_dirty_clear(o);
+		table_want_reap(os, ino);
+	}
+	object_release(o);
+}
+
+int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t size, bool directory)
+{
+	struct command c = { .kind = COMMAND_UNLINK, .unlink = { .parent = parent, .entry = entry_slice(entry, size), .directory = directory } };
+	struct result result;
+	int r = object_propose(os, NULL, &c, false, &result);
+	if (r == 0) orphaned(os, result.orphaned);
+	return r;
+}
+
+int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t size, uint64_t new_parent, const char *new_entry, size_t new_size, uint32_t flags)
+{
+	int r = entry_check(new_entry, new_size);
+	if (r < 0) return r == -EEXIST && (flags & 1) == 0 ? -EBUSY : r;
+	uint64_t ino;
+	r = state_lookup(cluster_state(os->cluster, parent), parent, entry, size, &ino);
+	if (r == 0) r = commit_before(os, ino);
+	if (r < 0) return r;
+	struct command c = { .kind = COMMAND_RENAME, .rename = { .parent = parent, .entry = entry_slice(entry, size), .new_parent = new_parent,
+		.new_entry = entry_slice(new_entry, new_size), .flags = flags } };
+	struct result result;
+	r = object_propose(os, NULL, &c, false, &result);
+	if (r == 0) orphaned(os, result.orphaned);
+	return r;
+}
+
+int object_delete(struct objects *os, uint64_t ino)
+{
+	struct command c = { .kind = COMMAND_DELETE, .remove = { .ino = ino } };
+	struct result result;
+	int r = object_propose(os, NULL, &c, false, &result);
+	if (r == 0) orphaned(os, result.orphaned);
+	return r;
+}
+
+int object_read_link(struct objects *os, uint64_t ino, struct buffer *target)
+{
+	return state_get_inline(cluster_state(os->cluster, ino), ino, target);
+}
+
+int object_read_directory(struct objects *os, uint64_t ino, uint64_t after, int (*each)(void *, const struct state_entry *), void *arg)
+{
+	int r = state_read_directory(cluster_state(os->cluster, ino), ino, after, each, arg);
+	return r < 0 ? r : 0;
+}
+
+int objects_statfs(struct objects *os, struct disk_space *ret_space) { return disk_space(os->store->disk, ret_space); }
+
+struct each_record { struct objects *os; int (*each)(void *arg, const struct record *record); void *arg; };
+
+static int each_name(void *arg, const struct name *name, uint64_t ino)
+{
+	(void)name;
+	struct each_record *e = arg;
+	struct attributes attributes;
+	int r = object_get(e->os, ino, &attributes);
+	if (r == -ENOENT) return 0;
+	return r < 0 ? r : e->each(e->arg, &attributes.record);
+}
+
+int objects_each(struct objects *os, const struct name *after, int (*each)(void *, const struct record *), void *arg)
+{
+	struct each_record e = { .os = os, .each = each, .arg = arg };
+	int r = state_each_name(cluster_state(os->cluster, ROOT_INO), after, each_name, &e);
+	return r < 0 ? r : 0;
+}
+
+int object_clone(struct objects *os, struct reference *from, const struct command_create *create, struct attributes *ret)
+{
+	int r = reference_check_right(from, RIGHT_READ);
+	if (r == 0 && from->options.range_length != UINT64_MAX) r = -EACCES;
+	if (r < 0) return r;
+	struct reference *to;
+	r = object_create(os, create, RIGHT_WRITE, &to, ret);
+	if (r < 0) return r;
+	r = object_lock_pair(from->object, to->object);
+	if (r == 0) {
+		r = from->object->record.kind == KIND_BLOB ? blob_clone(from->object, to->object) : -EINVAL;
+		if (r == 0) object_attributes(to->object, ret);
+		object_unlock_pair(from->object, to->object);
+	}
+	reference_close(to);
+	if (r < 0 && create->parent != 0) object_unlink(os, create->parent, (const char *)create->entry.data, create->entry.size, false);
+	return r;
+}
+
+int object_set_produced(struct objects *os, uint64_t ino, enum produced produced)
+{
+	struct object *o;
+	int r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	if (o->is_dirty) r = blob_commit(o, false);
+	struct command c = { .kind = COMMAND_PRODUCED, .produced = { .ino = ino, .produced = produced } };
+	struct result result;
+	if (r == 0) r = object_propose(os, o, &c, false, &result);
+	object_release(o);
+	return r;
+}

@@ -1,0 +1,103 @@
+/* Waiters: one-shot callbacks on an object. A watch is armed, then firing (taken out of the table, its callback about to run or
+ * running), then done. object_unwatch waits while it is firing, so that nobody is called back after it has returned. */
+#include "objects/object.h"
+
+enum watch_phase { WATCH_ARMED, WATCH_FIRING, WATCH_DONE };
+
+struct watch {
+	uint64_t ino;
+	struct objects *os;
+	void (*changed)(void *arg);
+	void *arg;
+	enum watch_phase phase;
+	struct watch *next, *prev;   /* others of this inode; the first one is in the hash */
+	UT_hash_handle hh;
+};
+
+void watch_init(struct objects *os)
+{
+	lock_init(&os->watch_lock, "watches", LOCK_WATCH);
+	pthread_cond_init(&os->watch_done, NULL);
+}
+
+void watch_done(struct objects *os)
+{
+	pthread_cond_destroy(&os->watch_done);
+	lock_done(&os->watch_lock);
+}
+
+int object_watch(struct objects *os, uint64_t ino, void (*changed)(void *), void *arg, struct watch **ret_watch)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	if (!w) return -ENOMEM;
+	*w = (struct watch){ .ino = ino, .os = os, .changed = changed, .arg = arg };
+	LOCK_GUARD(&os->watch_lock);
+	struct watch *first;
+	HASH_FIND(hh, os->watches, &ino, sizeof(ino), first);
+	if (first) {
+		w->next = first->next;
+		w->prev = first;
+		if (w->next) w->next->prev = w;
+		first->next = w;
+	} else {
+		HASH_ADD(hh, os->watches, ino, sizeof(ino), w);
+	}
+	atomic_fetch_add(&os->watch_count, 1);
+	*ret_watch = w;
+	return 0;
+}
+
+/* Locked. */
+static void watch_remove(struct objects *os, struct watch *w)
+{
+	if (w->prev) {
+		w->prev->next = w->next;
+		if (w->next) w->next->prev = w->prev;
+	} else {
+		HASH_DEL(os->watches, w);
+		struct watch *heir = w->next;
+		if (heir) {
+			heir->prev = NULL;
+			HASH_ADD(hh, os->watches, ino, sizeof(heir->ino), heir);
+		}
+	}
+	w->next = w->prev = NULL;
+	atomic_fetch_sub(&os->watch_count, 1);
+}
+
+void object_unwatch(struct watch *w)
+{
+	if (!w) return;
+	struct objects *os = w->os;
+	lock_acquire(&os->watch_lock);
+	if (w->phase == WATCH_ARMED) watch_remove(os, w);
+	while (w->phase == WATCH_FIRING) lock_wait(&os->watch_lock, &os->watch_done);
+	lock_release(&os->watch_lock);
+	free(w);
+}
+
+void watch_fire(struct objects *os, uint64_t ino)
+{
+	if (atomic_load(&os->watch_count) == 0) return;
+	lock_acquire(&os->watch_lock);
+	struct watch *w;
+	HASH_FIND(hh, os->watches, &ino, sizeof(ino), w);
+	struct watch *list = w;
+	if (w) {
+		HASH_DEL(os->watches, w);
+		for (; w; w = w->next) {
+			w->phase = WATCH_FIRING;
+			atomic_fetch_sub(&os->watch_count, 1);
+		}
+	}
+	lock_release(&os->watch_lock);
+	while (list) {
+		struct watch *next = list->next;   /* it may be freed as soon as it is done */
+		list->changed(list->arg);
+		lock_acquire(&os->watch_lock);
+		list->phase = WATCH_DONE;
+		pthread_cond_broadcast(&os->watch_done);
+		lock_release(&os->watch_lock);
+		list = next;
+	}
+}
