@@ -176,13 +176,14 @@ struct dios_ioctl_task {
 	uint64_t reserved;
 };
 
-/* acquire_read and acquire_write, R. offset UINT64_MAX (streams): the handle's own position. */
+/* acquire_read and acquire_write, R. offset UINT64_MAX (streams): the handle's own position. Of data only what is not zero at the end
+ * need be sent back. */
 enum dios_place { DIOS_PLACE_INLINE = 0 /* in data */, DIOS_PLACE_MAP /* map the reference itself */,
 	DIOS_PLACE_BUFFER /* map or read the private buffer, from 0 on */ };
 struct dios_ioctl_acquire {
 	uint32_t version, flags;
 	uint64_t offset, size;              /* bytes, in and out */
-	uint64_t object_version;            /* out */
+	uint64_t object_version;            /* out; UINT64_MAX: of a stream */
 	uint32_t place, reserved;           /* out; zero */
 	uint8_t buffer[DIOS_ID_SIZE];       /* out */
 	uint8_t data[DIOS_INLINE_MAX];      /* out */
@@ -199,7 +200,7 @@ struct dios_ioctl_commit_read {
 struct dios_ioctl_commit_write {
 	uint32_t version, flags;
 	uint64_t object_version;            /* in: based on; out: made */
-	uint64_t offset;                    /* in; out: where a record of a stream begins */
+	uint64_t offset;                    /* in; out, streams: where the record begins */
 	uint64_t size;                      /* bytes */
 	uint8_t buffer[DIOS_ID_SIZE];
 	uint8_t data[DIOS_INLINE_MAX];
