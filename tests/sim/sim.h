@@ -1,0 +1,73 @@
+/* One simulated node: the daemon's own objects, cluster, caps and rpc code over a simulated disk, clock and randomness, in one
+ * thread; and what it is compared with. A run is a pure function of its seed. */
+#ifndef DIOS_TESTS_SIM_SIM_H
+#define DIOS_TESTS_SIM_SIM_H
+
+#include "objects/objects.h"
+#include "store/disk_sim.h"
+#include "tests/sim/model.h"
+
+#define SIM_HANDLES 8
+#define SIM_TOKENS 16
+
+struct sim_clock { struct clock clock; int64_t now_ns; };
+
+struct sim_history { struct model *snapshots; size_t count, capacity; };
+struct sim_content { struct content *content; uint64_t life; };
+struct sim_contents { struct sim_content *items; size_t count, capacity; };     /* of one blob, since its last durable point */
+
+/* An open blob; `orphan`: its content after its last link has gone. */
+struct sim_handle { struct reference *reference; unsigned node; uint64_t life; struct content *orphan; };
+struct sim_token { char text[TOKEN_TEXT_MAX + 1]; unsigned node; uint64_t life; uint32_t rights; bool revoked, used; };
+
+struct sim {
+	uint64_t seed;
+	struct random_seeded random, disk_random;
+	struct sim_clock clock;
+	struct disk *disk;
+	uint8_t boot_id[16];
+	struct store *store;
+	struct cluster *cluster;
+	struct objects *objects;
+
+	struct model model;                           /* now */
+	struct sim_history history;                   /* since the last durable point; the first is that point */
+	struct sim_contents contents[MODEL_NODES];
+	uint64_t inos[MODEL_NODES];
+	struct sim_handle handles[SIM_HANDLES];
+	struct sim_token tokens[SIM_TOKENS];
+
+	/* The operation that a crash interrupted: it may have happened, or not. */
+	struct model maybe;
+	bool maybe_valid;
+	struct { bool valid; unsigned node; uint64_t life, offset; struct content *bytes; } torn;   /* an interrupted write: any part of it */
+	bool disk_full;
+	unsigned operations, crashes, power_cuts;
+	char failure[512];
+};
+
+int sim_run(uint64_t seed, unsigned operations, unsigned faults, bool verbose, char *failure, size_t failure_size);
+int sim_fail(struct sim *s, const char *format, ...) _printf_(2, 3);   /* always -1 */
+
+/* node.c */
+int sim_start(struct sim *s);
+void sim_stop(struct sim *s);               /* frees everything in memory; nothing is written if the disk has crashed */
+int sim_restart_after_crash(struct sim *s, bool power_cut);
+uint64_t sim_below(struct sim *s, uint64_t bound);
+
+/* history.c */
+void history_event(struct sim *s);                         /* the model has changed in the log's order */
+void history_content(struct sim *s, unsigned node);        /* a blob has a new content */
+void history_durable(struct sim *s);                       /* everything so far is durable */
+void history_log_durable(struct sim *s);                   /* what the log orders is durable; blobs' contents need not be */
+void history_blob_durable(struct sim *s, unsigned node);   /* this blob's content is */
+void history_done(struct sim *s);
+
+/* check.c */
+int check_live(struct sim *s);                             /* the node shows exactly the model */
+int check_recovered(struct sim *s, bool power_cut);        /* it shows what it may show after a crash; the model becomes that */
+
+/* ops.c */
+int sim_operation(struct sim *s);                          /* 0, or -1 with s->failure */
+
+#endif
