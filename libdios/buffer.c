@@ -75,7 +75,7 @@ int buffer_take_inline(const struct dios_ioctl_acquire *a, struct dios_buffer *r
 
 int buffer_take_mapped(dios_ref ref, const struct dios_ioctl_acquire *a, bool writable, struct dios_buffer *ret_buffer)
 {
-	void *map;
+	void *map = NULL;
 	int r = a->size > SIZE_MAX || a->size == 0 ? -EIO : buffer_map(a->buffer, writable, (size_t)a->size, &map);
 	if (r < 0) {
 		buffer_free(ref, a->buffer);
