@@ -45,7 +45,8 @@ struct state_trim { uint64_t block, count, version; };   /* the head may still h
 int state_each_trim(struct state *s, uint64_t ino, int (*each)(void *arg, const struct state_trim *trim), void *arg);
 /* Checksums of one MiB of a blob with a head: crc[i] is meaningful where present has bit i; absent blocks are holes. A block with a row counts
  * as present; its checksum is then that of the row. */
-struct state_crcs { uint64_t version; uint32_t crc[CRC_BLOCKS]; uint8_t present[CRC_BLOCKS / 8]; };
+struct state_crcs { uint64_t version; uint32_t crc[CRC_BLOCKS]; uint8_t present[CRC_BLOCKS / 8];
+	uint8_t rows[CRC_BLOCKS / 8];      /* blocks whose newest bytes are in a row: a subset of present */ };
 int state_get_crcs(struct state *s, uint64_t ino, uint64_t mib, struct state_crcs *ret_crcs);  /* -ENOENT: all holes */
 
 /* Stream records from the one that contains offset on. each(): one appended record, its offset and bytes. */
@@ -58,6 +59,8 @@ int state_each_task(struct state *s, int (*each)(void *arg, uint64_t ino), void 
 int state_each_orphan(struct state *s, int (*each)(void *arg, uint64_t ino), void *arg);
 bool state_token_revoked(struct state *s, const uint8_t token_id[16]);
 int state_get_key(struct state *s, uint32_t realm, uint32_t key_id, struct buffer *sealed);   /* key_id 0: the newest; sealed form */
-int state_totals(struct state *s, uint64_t *ret_objects, uint64_t *ret_bytes);     /* kept up to date by apply; O(1) */
+/* Kept up to date by apply; O(1): all records, orphans and directories too; the bytes of their blocks. */
+int state_totals(struct state *s, uint64_t *ret_objects, uint64_t *ret_bytes);
+uint64_t state_row_count(const struct state *s);    /* rows that no head has absorbed yet, of all objects; O(1) */
 
 #endif

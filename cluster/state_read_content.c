@@ -1,0 +1,143 @@
+/* Reading the applied state: rows, checksums and trims of blobs, and the records of streams. As state_read.c. */
+#include "caps/bigendian.h"
+#include "cluster/state_apply.h"
+
+#define VALUE_MAX (8u << 20)       /* bytes: more than any value */
+#define SIZES_OFFSET 8u            /* in a chunk's index: after its time */
+
+static struct slice slice_of(const struct buffer *b)
+{
+	return (struct slice){ .data = b->data, .size = b->size };
+}
+
+int state_get_row(struct state *s, uint64_t ino, uint64_t block, struct buffer *storage, struct state_row *ret_row)
+{
+	struct state_key key = key_ino_u64(KEY_ROW, ino, block);
+	int r = kv_get(s->kv, NULL, key_slice(&key), storage);
+
+	return r < 0 ? r : row_decode(block, slice_of(storage), ret_row);
+}
+
+int state_each_row(struct state *s, uint64_t ino, uint64_t from_block, int (*each)(void *arg, const struct state_row *row), void *arg)
+{
+	struct state_key from = key_ino_u64(KEY_ROW, ino, from_block), all = key_ino(KEY_ROW, ino), below = key_after(&all);
+	struct kv_iter *it = kv_iter_new(s->kv, NULL, key_slice(&from), key_slice(&below));
+	int r = it ? 0 : -ENOMEM;
+
+	for (; r == 0 && kv_iter_valid(s->kv, it); kv_iter_next(s->kv, it)) {
+		struct state_row row;
+		r = row_decode(key_last_u64(kv_iter_key(s->kv, it)), kv_iter_value(s->kv, it), &row);
+		if (r == 0)
+			r = each(arg, &row) != 0;
+	}
+	if (r == 0)
+		r = kv_iter_error(s->kv, it);
+	kv_iter_free(s->kv, it);
+	return r > 0 ? 0 : r;
+}
+
+int state_each_trim(struct state *s, uint64_t ino, int (*each)(void *arg, const struct state_trim *trim), void *arg)
+{
+	struct state_key from = key_ino(KEY_TRIM, ino), below = key_after(&from);
+	struct kv_iter *it = kv_iter_new(s->kv, NULL, key_slice(&from), key_slice(&below));
+	int r = it ? 0 : -ENOMEM;
+
+	for (; r == 0 && kv_iter_valid(s->kv, it); kv_iter_next(s->kv, it)) {
+		struct slice key = kv_iter_key(s->kv, it), value = kv_iter_value(s->kv, it);
+		if (key.size != from.size + 16u || value.size != 8) {
+			r = -EBADMSG;
+			break;
+		}
+		struct state_trim trim = { .version = get_be64(key.data + from.size), .block = key_last_u64(key), .count = get_be64(value.data) };
+		r = each(arg, &trim) != 0;
+	}
+	if (r == 0)
+		r = kv_iter_error(s->kv, it);
+	kv_iter_free(s->kv, it);
+	return r > 0 ? 0 : r;
+}
+
+int state_get_crcs(struct state *s, uint64_t ino, uint64_t mib, struct state_crcs *ret_crcs)
+{
+	struct state_key key = key_ino_u64(KEY_CRC, ino, mib);
+	struct buffer value _cleanup_buffer_;
+
+	buffer_init(&value, VALUE_MAX);
+	int r = kv_get(s->kv, NULL, key_slice(&key), &value);
+	return r < 0 ? r : crcs_decode(slice_of(&value), ret_crcs);
+}
+
+/* ---- streams ---- */
+
+struct stream_scan {
+	struct state *s;
+	uint64_t ino, from;
+	int (*each)(void *arg, uint64_t offset, struct slice record);
+	void *arg;
+	struct buffer bytes;
+};
+
+/* The records of one chunk that end after `from`. 1: stopped by each(). */
+static int scan_chunk(struct stream_scan *scan, uint64_t offset, struct slice index)
+{
+	struct state_key key = key_ino_u64(KEY_STREAM_DATA, scan->ino, offset);
+	size_t at = 0;
+
+	if (index.size < SIZES_OFFSET || (index.size - SIZES_OFFSET) % 4 != 0)
+		return -EBADMSG;
+	int r = kv_get(scan->s->kv, NULL, key_slice(&key), &scan->bytes);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;   /* trimmed since the iterator was made: the caller sees by the next offset that bytes are missing */
+	for (size_t i = SIZES_OFFSET; r == 0 && i < index.size; i += 4) {
+		uint32_t size = get_be32(index.data + i);
+		if (size > scan->bytes.size - at)
+			return -EBADMSG;
+		if (offset + at + size > scan->from)
+			r = scan->each(scan->arg, offset + at, (struct slice){ .data = scan->bytes.data + at, .size = size }) != 0;
+		at += size;
+	}
+	return r;
+}
+
+/* Stands the iterator on the chunk that holds the offset, or on the first kept one. */
+static void seek_chunk(struct stream_scan *scan, struct kv_iter *it)
+{
+	struct state_key key = key_ino_u64(KEY_STREAM_INDEX, scan->ino, scan->from);
+	struct kv *kv = scan->s->kv;
+
+	kv_iter_seek(kv, it, key_slice(&key));
+	if (!kv_iter_valid(kv, it))
+		kv_iter_seek_last(kv, it);
+	else if (key_last_u64(kv_iter_key(kv, it)) > scan->from)
+		kv_iter_prev(kv, it);
+	else
+		return;
+	if (!kv_iter_valid(kv, it))   /* nothing before: from the first one on */
+		kv_iter_seek(kv, it, key_slice(&key));
+}
+
+int state_read_stream(struct state *s, uint64_t ino, uint64_t offset, int (*each)(void *arg, uint64_t offset, struct slice record), void *arg)
+{
+	struct record record;
+	int r = state_get(s, ino, &record);
+
+	if (r < 0)
+		return r;
+	if (record.kind != KIND_STREAM)
+		return -EINVAL;
+	struct stream_scan scan = { .s = s, .ino = ino, .from = offset > record.stream.start ? offset : record.stream.start, .each = each, .arg = arg };
+	/* From the oldest chunk on, so that stepping back does not walk over what was deleted before it. */
+	struct state_key from = key_ino_u64(KEY_STREAM_INDEX, ino, record.stream.chunk), all = key_ino(KEY_STREAM_INDEX, ino), below = key_after(&all);
+	struct kv_iter *it = kv_iter_new(s->kv, NULL, key_slice(&from), key_slice(&below));
+	if (!it)
+		return -ENOMEM;
+	buffer_init(&scan.bytes, VALUE_MAX);
+	seek_chunk(&scan, it);
+	for (; r == 0 && kv_iter_valid(s->kv, it); kv_iter_next(s->kv, it))
+		r = scan_chunk(&scan, key_last_u64(kv_iter_key(s->kv, it)), kv_iter_value(s->kv, it));
+	if (r == 0)
+		r = kv_iter_error(s->kv, it);
+	buffer_done(&scan.bytes);
+	kv_iter_free(s->kv, it);
+	return r > 0 ? 0 : r;
+}
