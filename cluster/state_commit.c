@@ -153,7 +153,7 @@ static int commit_head(struct apply *a, struct record *r, const struct command_c
 	return error;
 }
 
-/* The content leaves the state; what it was is a tail of the command from block 0 on. */
+/* The content leaves the state; what it was is among the command's tail blocks and rows. */
 static int move_to_head(struct apply *a, struct record *r)
 {
 	struct state_key key = key_ino(KEY_INLINE, r->ino);
@@ -169,7 +169,7 @@ static int commit_content(struct apply *a, struct record *r, const struct comman
 	if (c->size > BLOB_SIZE_LIMIT)
 		return -EFBIG;
 	if (c->to_head) {
-		if (r->place == PLACE_HEAD || (c->tail_count > 0 && c->tail_block != 0))
+		if (r->place == PLACE_HEAD)
 			return -EINVAL;
 		int error = move_to_head(a, r);
 		if (error < 0)

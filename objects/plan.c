@@ -76,6 +76,12 @@ int plan_add_tail(struct plan *p, uint64_t block, bool present, uint32_t crc)
 	return 0;
 }
 
+static int by_block(const void *a, const void *b)
+{
+	const struct command_row *x = a, *y = b;
+	return x->block < y->block ? -1 : x->block > y->block;
+}
+
 int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable)
 {
 	struct object *o = p->o;
@@ -86,6 +92,7 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	c->stage_seq = stage_seq;
 	c->kill_privilege = o->kill_privilege;
 	c->to_head = o->moving && o->record.place == PLACE_INLINE;
+	if (p->row_count > 1) qsort(p->rows, p->row_count, sizeof(*p->rows), by_block);
 	c->rows = p->rows;
 	c->row_count = (uint32_t)p->row_count;
 	c->tail_block = p->tail_block;
