@@ -3,7 +3,11 @@
  *
  * Durability: kv_flush makes everything written before it durable, as a whole number of batches; what was not
  * flushed is lost when the process dies and is replayed from dios' own log. So state and applied index share a batch.
- * Thread-safe; a batch belongs to one thread. */
+ * More than was flushed may have become durable (a full memtable goes to disk by itself), again a whole number of batches:
+ * after a power cut the applied index may lie beyond the last entry that is left in the log.
+ *
+ * Keys and values are any bytes, ordered as by memcmp, shorter before longer. Errors are negative errnos: -EBADMSG damaged,
+ * -EIO, -ENOSPC, -ENOMEM. Thread-safe; a batch and an iterator belong to one thread. */
 #ifndef DIOS_STORE_KV_H
 #define DIOS_STORE_KV_H
 
@@ -39,22 +43,28 @@ struct kv_ops {
 struct kv { const struct kv_ops *ops; };
 
 /* Opens (and makes, when create) a RocksDB in an absolute directory. format_version 5, so that Debian 12's 7.8 and 13's 9.10 read
- * each other's directories. -EBADMSG: damaged or foreign; -EBUSY: in use. cache_bytes bounds block cache and memtables together. */
+ * each other's directories. -EBADMSG: damaged or foreign; -EBUSY: in use; -ENOENT: nothing there, without create. cache_bytes
+ * (at least 4 MiB are taken) bounds block cache and memtables together. */
 int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, struct kv **ret_kv);
 
-/* 0 and the value in `value` (reset first), or -ENOENT. With an overlay the batch's own changes are seen. */
+/* 0 and the value in `value` (reset first), or -ENOENT; -ENOBUFS past its limit. With an overlay the batch's own changes are seen. */
 static inline int kv_get(struct kv *kv, struct kv_batch *overlay, struct slice key, struct buffer *value) { return kv->ops->get(kv, overlay, key, value); }
 static inline struct kv_batch *kv_batch_new(struct kv *kv) { return kv->ops->batch_new(kv); }   /* NULL: no memory */
 static inline void kv_batch_clear(struct kv *kv, struct kv_batch *b) { kv->ops->batch_clear(b); }
 static inline void kv_batch_free(struct kv *kv, struct kv_batch *b) { if (b) kv->ops->batch_free(b); }
+/* Key and value are copied. Of several changes of one key the last counts. */
 static inline int kv_batch_put(struct kv *kv, struct kv_batch *b, struct slice key, struct slice value) { return kv->ops->batch_put(b, key, value); }
 static inline int kv_batch_delete(struct kv *kv, struct kv_batch *b, struct slice key) { return kv->ops->batch_delete(b, key); }
+/* Applies the batch, all or nothing; it keeps its content: kv_batch_clear before it is filled again. */
 static inline int kv_write(struct kv *kv, struct kv_batch *b) { return kv->ops->write(kv, b); }
 /* An iterator over lower <= key < upper (an empty upper: to the end), a consistent view as of its creation plus the
- * overlay. It starts at the first key. Freed by the caller, before the overlay changes. NULL: no memory. */
+ * overlay. It starts at the first key. Freed by the caller, before the overlay changes. NULL: no memory. It is not valid
+ * past either end, or after an error (kv_iter_error); next, prev, key and value need a valid one. Key and value are
+ * borrowed until it moves. */
 static inline struct kv_iter *kv_iter_new(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper) { return kv->ops->iter_new(kv, overlay, lower, upper); }
 static inline void kv_iter_free(struct kv *kv, struct kv_iter *it) { if (it) kv->ops->iter_free(it); }
 static inline bool kv_iter_valid(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_valid(it); }
+/* To the first key at or after `key` (at or after lower, if key is below it). */
 static inline void kv_iter_seek(struct kv *kv, struct kv_iter *it, struct slice key) { kv->ops->iter_seek(it, key); }
 static inline void kv_iter_seek_last(struct kv *kv, struct kv_iter *it) { kv->ops->iter_seek_last(it); }
 static inline void kv_iter_next(struct kv *kv, struct kv_iter *it) { kv->ops->iter_next(it); }
@@ -63,6 +73,7 @@ static inline struct slice kv_iter_key(struct kv *kv, const struct kv_iter *it) 
 static inline struct slice kv_iter_value(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_value(it); }
 static inline int kv_iter_error(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_error(it); }
 static inline int kv_flush(struct kv *kv) { return kv->ops->flush(kv); }
+/* What was not flushed may be lost. Batches and iterators are freed before. */
 static inline void kv_close(struct kv *kv) { if (kv) kv->ops->close(kv); }
 
 #endif
