@@ -333,10 +333,7 @@ void stage_release(struct stage *s, struct stage_place place)
 	LOCK_GUARD(&s->lock);
 	struct segment *g = segment_find(s, place.segment);
 	assert(g && g->live > 0);
-	if (--g->live > 0 || g != s->current) {
-		if (g->live == 0) segment_remove(s, g);
-		return;
-	}
+	if (--g->live == 0 && g != s->current) segment_remove(s, g);
 }
 
 uint64_t stage_bytes(struct stage *s)

@@ -1,0 +1,297 @@
+/* Heads and side files, with a bounded cache of open ones.
+ *
+ * A file's name is made durable by the first sync after it was made (`is_new`); the first sync in a folder since the start syncs the
+ * folder too, for names that an earlier daemon has made. A sync that fails makes the file doubtful, and it stays so
+ * until it is told otherwise, also when it leaves the cache (the doubtful ones are pinned in it). */
+#include "store/head.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/lock.h"
+#include "base/log.h"
+
+#define HEAD_FOLDERS 256u     /* heads/00 ... heads/ff: keeps folders short with a million heads */
+
+enum file_kind { FILE_HEAD, FILE_SIDE };
+struct file_key { uint64_t id; uint64_t kind; };
+
+struct head {
+	struct file_key key;
+	struct disk_file *file;
+	unsigned users;
+	bool is_new, doubtful, removed;
+	struct head *older, *newer;     /* idle ones, by last use */
+	UT_hash_handle hh;
+};
+
+struct heads {
+	struct disk *disk;
+	struct lock lock;               /* guards all below and the fields of heads */
+	struct head *table;
+	struct head idle;               /* list head: newer = oldest idle one */
+	size_t idle_count, open_max;
+	bool folder_synced[HEAD_FOLDERS + 1];   /* since the start; the last one is side/ */
+};
+
+static unsigned folder_of(uint64_t ino) { return (unsigned)((ino * 0x9e3779b97f4a7c15ull) >> 56); }
+
+static unsigned folder_index(struct file_key key) { return key.kind == FILE_HEAD ? folder_of(key.id) : HEAD_FOLDERS; }
+
+static void file_path(struct file_key key, char path[static 64])
+{
+	if (key.kind == FILE_HEAD) snprintf(path, 64, "heads/%02x/%016" PRIx64, folder_of(key.id), key.id);
+	else snprintf(path, 64, "side/%016" PRIx64, key.id);
+}
+
+static void folder_path(struct file_key key, char path[static 64])
+{
+	if (key.kind == FILE_HEAD) snprintf(path, 64, "heads/%02x", folder_of(key.id));
+	else snprintf(path, 64, "side");
+}
+
+int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads)
+{
+	int r = disk_mkdir(disk, "heads");
+	if (r == 0) r = disk_mkdir(disk, "side");
+	for (unsigned i = 0; r == 0 && i < HEAD_FOLDERS; i++) {
+		char path[16];
+		snprintf(path, sizeof(path), "heads/%02x", i);
+		r = disk_mkdir(disk, path);
+	}
+	if (r == 0) r = disk_sync_dir(disk, "heads");
+	if (r == 0) r = disk_sync_dir(disk, ".");
+	if (r < 0) return r;
+	struct heads *h = calloc(1, sizeof(*h));
+	if (!h) return -ENOMEM;
+	h->disk = disk;
+	h->open_max = open_max;
+	h->idle.newer = h->idle.older = &h->idle;
+	lock_init(&h->lock, "heads", LOCK_STORE);
+	*ret_heads = h;
+	return 0;
+}
+
+/* ---- the cache (lock held) --------------------------------------------------------------------------------------- */
+
+static void idle_remove(struct heads *h, struct head *head)
+{
+	if (!head->newer) return;
+	head->newer->older = head->older;
+	head->older->newer = head->newer;
+	head->newer = head->older = NULL;
+	h->idle_count--;
+}
+
+static void idle_append(struct heads *h, struct head *head)
+{
+	head->older = h->idle.older;
+	head->newer = &h->idle;
+	head->older->newer = h->idle.older = head;
+	h->idle_count++;
+}
+
+static void head_forget(struct heads *h, struct head *head)
+{
+	idle_remove(h, head);
+	if (!head->removed) HASH_DEL(h->table, head);
+	disk_close(head->file);
+	free(head);
+}
+
+/* A new file's name is synced before its mark is forgotten; a doubtful file stays. */
+static void shrink(struct heads *h)
+{
+	struct head *head = h->idle.newer;
+	while (h->idle_count > h->open_max && head != &h->idle) {
+		struct head *next = head->newer;
+		char folder[64];
+		folder_path(head->key, folder);
+		if (!head->doubtful && (!head->is_new || disk_sync_dir(h->disk, folder) == 0)) head_forget(h, head);
+		head = next;
+	}
+}
+
+void heads_close(struct heads *h)
+{
+	if (!h) return;
+	struct head *head, *next;
+	HASH_ITER(hh, h->table, head, next) {
+		assert(head->users == 0);
+		head_forget(h, head);
+	}
+	lock_done(&h->lock);
+	free(h);
+}
+
+static int file_get(struct heads *h, struct file_key key, bool create, struct head **ret)
+{
+	LOCK_GUARD(&h->lock);
+	struct head *head;
+	HASH_FIND(hh, h->table, &key, sizeof(key), head);
+	if (!head) {
+		char path[64];
+		file_path(key, path);
+		struct disk_file *file;
+		bool made = false;
+		int r = disk_open(h->disk, path, O_RDWR, &file);
+		if (r == -ENOENT && create) {
+			r = disk_open(h->disk, path, O_RDWR | O_CREAT, &file);
+			made = true;
+		}
+		if (r < 0) return r;
+		head = calloc(1, sizeof(*head));
+		if (!head) {
+			disk_close(file);
+			return -ENOMEM;
+		}
+		*head = (struct head){ .key = key, .file = file, .is_new = made };
+		HASH_ADD(hh, h->table, key, sizeof(key), head);
+	}
+	idle_remove(h, head);
+	head->users++;
+	*ret = head;
+	return 0;
+}
+
+void head_put(struct heads *h, struct head *head)
+{
+	LOCK_GUARD(&h->lock);
+	assert(head->users > 0);
+	if (--head->users > 0) return;
+	if (head->removed) {
+		head_forget(h, head);
+		return;
+	}
+	idle_append(h, head);
+	shrink(h);
+}
+
+int head_get(struct heads *h, uint64_t ino, bool create, struct head **ret_head)
+{
+	return file_get(h, (struct file_key){ ino, FILE_HEAD }, create, ret_head);
+}
+
+struct disk_file *head_file(struct head *head) { return head->file; }
+
+int head_sync(struct heads *h, struct head *head)
+{
+	lock_acquire(&h->lock);
+	bool sync_folder = head->is_new || !h->folder_synced[folder_index(head->key)], doubtful = head->doubtful;
+	lock_release(&h->lock);
+	if (doubtful) return -EIO;
+	int r = disk_sync(head->file);
+	if (r == 0 && sync_folder) {
+		char folder[64];
+		folder_path(head->key, folder);
+		r = disk_sync_dir(h->disk, folder);
+	}
+	LOCK_GUARD(&h->lock);
+	if (r == 0) {
+		head->is_new = false;
+		h->folder_synced[folder_index(head->key)] = true;
+	} else {
+		head->doubtful = true;
+	}
+	return r;
+}
+
+void head_trust(struct heads *h, struct head *head)
+{
+	LOCK_GUARD(&h->lock);
+	head->doubtful = false;
+	head->is_new = true;   /* its folder is synced once more with it */
+}
+
+static int file_remove(struct heads *h, struct file_key key)
+{
+	char path[64];
+	file_path(key, path);
+	LOCK_GUARD(&h->lock);
+	struct head *head;
+	HASH_FIND(hh, h->table, &key, sizeof(key), head);
+	if (head) {
+		HASH_DEL(h->table, head);
+		head->removed = true;
+		if (head->users == 0) head_forget(h, head);
+	}
+	int r = disk_unlink(h->disk, path);
+	return r == -ENOENT ? 0 : r;
+}
+
+int head_remove(struct heads *h, uint64_t ino) { return file_remove(h, (struct file_key){ ino, FILE_HEAD }); }
+
+/* ---- listing ----------------------------------------------------------------------------------------------------- */
+
+struct listing { int (*each)(void *arg, uint64_t id); void *arg; };
+
+static int list_name(void *arg, const char *name)
+{
+	struct listing *l = arg;
+	char *end;
+	errno = 0;
+	uint64_t id = strtoull(name, &end, 16);
+	if (errno || *end || end - name != 16) {
+		log_notice("store", "a file that is none of ours among the heads: %s", name);
+		return 0;
+	}
+	return l->each(l->arg, id);
+}
+
+int heads_list(struct heads *h, int (*each)(void *, uint64_t), void *arg)
+{
+	struct listing l = { each, arg };
+	for (unsigned i = 0; i < HEAD_FOLDERS; i++) {
+		char path[16];
+		snprintf(path, sizeof(path), "heads/%02x", i);
+		int r = disk_list(h->disk, path, list_name, &l);
+		if (r != 0) return r;
+	}
+	return 0;
+}
+
+int sides_list(struct heads *h, int (*each)(void *, uint64_t), void *arg)
+{
+	struct listing l = { each, arg };
+	return disk_list(h->disk, "side", list_name, &l);
+}
+
+/* ---- side files -------------------------------------------------------------------------------------------------- */
+
+static int side_get(struct heads *h, uint64_t id, bool create, struct head **ret) { return file_get(h, (struct file_key){ id, FILE_SIDE }, create, ret); }
+
+int side_write(struct heads *h, uint64_t id, const void *data, size_t size, uint64_t offset)
+{
+	struct head *side;
+	int r = side_get(h, id, true, &side);
+	if (r < 0) return r;
+	r = disk_pwrite(side->file, data, size, offset);
+	head_put(h, side);
+	return r;
+}
+
+int side_sync(struct heads *h, uint64_t id)
+{
+	struct head *side;
+	int r = side_get(h, id, false, &side);
+	if (r < 0) return r;
+	r = head_sync(h, side);
+	head_put(h, side);
+	return r;
+}
+
+int side_read(struct heads *h, uint64_t id, void *data, size_t size, uint64_t offset)
+{
+	struct head *side;
+	int r = side_get(h, id, false, &side);
+	if (r < 0) return r == -ENOENT ? -EIO : r;
+	ssize_t n = disk_pread(side->file, data, size, offset);
+	head_put(h, side);
+	return n < 0 ? (int)n : (size_t)n == size ? 0 : -EIO;
+}
+
+int side_remove(struct heads *h, uint64_t id) { return file_remove(h, (struct file_key){ id, FILE_SIDE }); }
