@@ -10,6 +10,7 @@
 #include "objects/objects.h"
 
 struct fs;
+struct ioctl_tasks;     /* fs/ioctl_calls.h */
 struct magic_tasks;     /* fs/magic_tasks.h */
 struct region;
 
@@ -21,6 +22,7 @@ struct fs_options {
 	const char *mount, *data;       /* paths, for .dios/status; borrowed */
 	const struct config *config;    /* for .dios/config; borrowed */
 	const struct magic_tasks *tasks;    /* NULL: none; borrowed */
+	const struct ioctl_tasks *ioctl_tasks;    /* NULL: none; borrowed */
 };
 
 /* Does not touch the device yet, so that fs_invalidate can be given to objects_open. */

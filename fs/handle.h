@@ -29,7 +29,7 @@ struct handle {
 	uint64_t list_cookie;
 	void *data;                          /* HANDLE_BUFFER, HANDLE_CONTROL: of the file that serves it */
 	_Atomic(struct poll_item *) poll;
-	_Atomic(struct handle_attachment *) attachments;
+	struct handle_attachment *attachments;
 	struct lock lock;                    /* guards page_reference, list_last, attachments */
 };
 

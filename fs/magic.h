@@ -29,9 +29,11 @@ void magic_setattr(fuse_req_t req, uint64_t node, struct stat *st, int to_set);
 void magic_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi);
 void magic_create(fuse_req_t req, uint64_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void magic_unlink(fuse_req_t req, uint64_t parent, const char *name);
+void magic_read(fuse_req_t req, struct handle *h, size_t size, uint64_t offset);       /* handles other than HANDLE_OBJECT */
+void magic_write(fuse_req_t req, struct handle *h, const char *data, size_t size, uint64_t offset);
+void magic_release(struct handle *h);      /* what h->data holds */
 void magic_opendir(fuse_req_t req, uint64_t node, struct fuse_file_info *fi);
 void magic_readdir(fuse_req_t req, uint64_t node, size_t size, uint64_t offset, struct handle *h, bool plus);
-void magic_getxattr(fuse_req_t req, uint64_t node, const char *name, size_t size);
 /* The object behind a node: of a token look-up; else the node itself. */
 uint64_t magic_object(struct fs *fs, uint64_t node);
 

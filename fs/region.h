@@ -21,7 +21,7 @@
 #define SLOT_SIZE ((1u << 20) + 8192u)          /* bytes: the largest write and its headers */
 #define HANDLE_COUNT (1u << 20)                 /* open files, all programs together */
 #define TOKEN_COUNT (1u << 16)                  /* token look-ups that the kernel remembers */
-#define TOKEN_ENTRY_TEXT 256                    /* bytes: the longest name in a path, and its NUL */
+#define TOKEN_ENTRY_TEXT 1008                   /* bytes: the longest token, and its NUL */
 #define INIT_SIZE 4096u
 
 enum slot_state { SLOT_FREE = 0, SLOT_USED };

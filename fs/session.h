@@ -25,6 +25,7 @@ struct fs {
 	struct notifier *notifier;
 	struct waiters *waiters;
 	struct magic *magic;
+	struct ioctl_mount *ioctls;          /* fs/ioctl_calls.h */
 	struct loop *loop;
 	int64_t started_ns;              /* wall clock */
 	double timeout_s;                /* what the kernel is told for entries and attributes */

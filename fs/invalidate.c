@@ -1,0 +1,197 @@
+/* The notifier: a queue and the one thread that empties it. What fails is not an error: ENOENT says that the kernel knows nothing of
+ * the node or name, ENODEV that the mount is ending. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/counter.h"
+#include "base/log.h"
+#include "fs/invalidate.h"
+
+enum note_kind { NOTE_NODE, NOTE_ENTRY, NOTE_THEN };
+
+struct note {
+	struct note *next;
+	enum note_kind kind;
+	uint64_t node;
+	int64_t offset, size;       /* NOTE_NODE: bytes; offset -1: attributes only; size 0: to the end */
+	void (*then)(void *arg, fuse_req_t req);
+	void *arg;
+	fuse_req_t req;
+	struct slot_ref slot;
+	size_t name_size;
+	char name[];
+};
+
+struct notifier {
+	struct fs *fs;
+	pthread_t thread;
+	struct lock lock;           /* guards the queue */
+	pthread_cond_t wake;
+	struct note *first, *last;
+	bool ending;
+};
+
+COUNTER(sent, "dios_fs_invalidations_total", "nodes and names that the kernel was told to forget");
+COUNTER(lost, "dios_fs_invalidations_lost_total", "invalidations that could not be queued or sent");
+
+static void note_send(struct fs *fs, const struct note *n)
+{
+	int r = n->kind == NOTE_ENTRY ? fuse_lowlevel_notify_inval_entry(fs->session, n->node, n->name, n->name_size) :
+		fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->offset, n->size);
+
+	counter_add(&sent, 1);
+	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOTCONN && r != -ENOTDIR && r != -ENOSYS) {
+		counter_add(&lost, 1);
+		log_error("fs", "the kernel did not take an invalidation node=%llu errno=%d", (unsigned long long)n->node, -r);
+	}
+}
+
+static void note_finish(struct fs *fs, struct note *n)
+{
+	if (n->kind == NOTE_THEN) {
+		n->then(n->arg, n->req);
+		slot_release(fs, n->slot);
+	}
+	free(n);
+}
+
+static struct note *queue_take(struct notifier *q)
+{
+	LOCK_GUARD(&q->lock);
+	while (!q->first && !q->ending)
+		lock_wait(&q->lock, &q->wake);
+	if (q->ending)
+		return NULL;
+	struct note *n = q->first;
+	q->first = n->next;
+	if (!q->first)
+		q->last = NULL;
+	return n;
+}
+
+static void *notifier_main(void *arg)
+{
+	struct notifier *q = arg;
+	struct note *n;
+
+	while ((n = queue_take(q))) {
+		if (n->kind != NOTE_THEN)
+			note_send(q->fs, n);
+		note_finish(q->fs, n);
+	}
+	return NULL;
+}
+
+int notifier_new(struct fs *fs, struct notifier **ret_notifier)
+{
+	struct notifier *q = calloc(1, sizeof(*q));
+
+	if (!q)
+		return -ENOMEM;
+	q->fs = fs;
+	lock_init(&q->lock, "fs.notifier", LOCK_LEAF);
+	pthread_cond_init(&q->wake, NULL);
+	int r = pthread_create(&q->thread, NULL, notifier_main, q);
+	if (r != 0) {
+		free(q);
+		return -r;
+	}
+	*ret_notifier = q;
+	return 0;
+}
+
+void notifier_free(struct notifier *q)
+{
+	if (!q)
+		return;
+	lock_acquire(&q->lock);
+	q->ending = true;
+	pthread_cond_broadcast(&q->wake);
+	lock_release(&q->lock);
+	pthread_join(q->thread, NULL);
+	for (struct note *n = q->first, *next; n; n = next) {
+		next = n->next;
+		note_finish(q->fs, n);
+	}
+	pthread_cond_destroy(&q->wake);
+	lock_done(&q->lock);
+	free(q);
+}
+
+static bool note_covers(const struct note *a, const struct note *b)
+{
+	return a->kind == NOTE_NODE && b->kind == NOTE_NODE && a->node == b->node && a->offset == b->offset && a->size == b->size;
+}
+
+/* Takes n. What the last queued note says already is not said twice. */
+static void queue_put(struct notifier *q, struct note *n)
+{
+	LOCK_GUARD(&q->lock);
+	if (q->last && note_covers(q->last, n)) {
+		free(n);
+		return;
+	}
+	if (q->last)
+		q->last->next = n;
+	else
+		q->first = n;
+	q->last = n;
+	pthread_cond_signal(&q->wake);
+}
+
+static void queue_node(struct fs *fs, uint64_t node, int64_t offset, int64_t size)
+{
+	struct note *n = calloc(1, sizeof(*n));
+
+	if (!n) {
+		counter_add(&lost, 1);
+		log_error("fs", "no memory: cached pages of a node may be old node=%llu", (unsigned long long)node);
+		return;
+	}
+	n->kind = NOTE_NODE;
+	n->node = node;
+	n->offset = offset;
+	n->size = size;
+	queue_put(fs->notifier, n);
+}
+
+void invalidate_node(struct fs *fs, uint64_t node, bool content) { queue_node(fs, node, content ? 0 : -1, 0); }
+
+void invalidate_range(struct fs *fs, uint64_t node, uint64_t offset, uint64_t size)
+{
+	if (size > 0)
+		queue_node(fs, node, (int64_t)offset, (int64_t)size);
+}
+
+void invalidate_entry(struct fs *fs, uint64_t parent, const char *name, size_t size)
+{
+	struct note *n = calloc(1, sizeof(*n) + size + 1);
+
+	if (!n) {
+		counter_add(&lost, 1);
+		log_error("fs", "no memory: a cached name may be old directory=%llu", (unsigned long long)parent);
+		return;
+	}
+	n->kind = NOTE_ENTRY;
+	n->node = parent;
+	n->name_size = size;
+	memcpy(n->name, name, size);
+	queue_put(fs->notifier, n);
+}
+
+void invalidate_then(fuse_req_t req, void (*then)(void *arg, fuse_req_t req), void *arg)
+{
+	struct note *n = calloc(1, sizeof(*n));
+	struct fs *fs = fs_of(req);
+
+	if (!n) {
+		then(arg, req);
+		return;
+	}
+	n->kind = NOTE_THEN;
+	n->then = then;
+	n->arg = arg;
+	n->req = req;
+	n->slot = request_take_slot();
+	queue_put(fs->notifier, n);
+}

@@ -1,0 +1,98 @@
+/* The fixed files of .dios: texts made when they are opened. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/counter.h"
+#include "fs/magic_parts.h"
+
+static int print_version(struct fs *fs, struct buffer *out)
+{
+	(void)fs;
+	return buffer_printf(out, "dios %s\nlibfuse %s\n", DIOS_VERSION, fuse_pkgversion());
+}
+
+static int print_config(struct fs *fs, struct buffer *out)
+{
+	for (const struct config_key *k = config_keys; fs->options.config && k->name; k++)
+		buffer_printf(out, "%s = %s\n", k->name, config_string(fs->options.config, k->name));
+	return buffer_error(out);
+}
+
+static int print_stats(struct fs *fs, struct buffer *out)
+{
+	(void)fs;
+	return counters_print_stats(out);
+}
+
+static int print_metrics(struct fs *fs, struct buffer *out)
+{
+	(void)fs;
+	return counters_print_prometheus(out);
+}
+
+static int print_nodes(struct fs *fs, struct buffer *out)
+{
+	struct cluster_info info;
+
+	cluster_get_info(objects_cluster(fs->objects), &info);
+	return buffer_printf(out, "node %" PRIu64 " state up this yes transport local\n", info.node_id);
+}
+
+static int print_shards(struct fs *fs, struct buffer *out)
+{
+	struct cluster_info info;
+
+	cluster_get_info(objects_cluster(fs->objects), &info);
+	return buffer_printf(out, "shard 0 slots 0-65535 leader %" PRIu64 " voters %" PRIu64 " term %" PRIu64 " commit %" PRIu64
+		" applied %" PRIu64 " first %" PRIu64 " log_bytes %" PRIu64 "\n",
+		info.node_id, info.node_id, info.shard.term, info.shard.commit_index, info.shard.applied_index, info.shard.first_index,
+		info.shard.log_bytes);
+}
+
+static void json_string(struct buffer *out, const char *text)
+{
+	buffer_append(out, "\"", 1);
+	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			buffer_printf(out, "\\%c", *c);
+		else if (*c < 0x20 || *c == 0x7f)
+			buffer_printf(out, "\\u%04x", *c);
+		else
+			buffer_append(out, c, 1);
+	}
+	buffer_append(out, "\"", 1);
+}
+
+/* One JSON object: what `dios status` shows. */
+static int print_status(struct fs *fs, struct buffer *out)
+{
+	struct disk_space space = { 0 };
+	struct cluster_info info;
+	char cluster_id[33];
+
+	cluster_get_info(objects_cluster(fs->objects), &info);
+	objects_statfs(fs->objects, &space);
+	for (int i = 0; i < 16; i++)
+		snprintf(cluster_id + 2 * i, 3, "%02x", info.cluster_id[i]);
+	buffer_printf(out, "{\n  \"version\": \"%s\",\n  \"daemon_pid\": %d,\n  \"holder_pid\": %d,\n  \"mount\": ", DIOS_VERSION, (int)getpid(),
+		(int)fs->region->header->holder_pid);
+	json_string(out, fs->options.mount);
+	buffer_printf(out, ",\n  \"data\": ");
+	json_string(out, fs->options.data);
+	buffer_printf(out, ",\n  \"cluster_id\": \"%s\",\n  \"node_id\": %" PRIu64 ",\n  \"nodes\": 1,\n  \"nodes_missing\": [],\n", cluster_id, info.node_id);
+	buffer_printf(out, "  \"objects\": %" PRIu64 ",\n  \"bytes\": %" PRIu64 ",\n", info.objects, info.bytes);
+	buffer_printf(out, "  \"total_bytes\": %" PRIu64 ",\n  \"free_bytes\": %" PRIu64 ",\n", space.total_bytes, space.free_bytes);
+	buffer_printf(out, "  \"durability\": \"%s\",\n", fs->options.config ? config_string(fs->options.config, "durability") : "full");
+	buffer_printf(out, "  \"libfuse\": \"%s\",\n  \"passthrough\": \"off\",\n", fuse_pkgversion());
+	buffer_printf(out, "  \"starts\": %" PRIu64 ",\n  \"uptime_s\": %lld,\n  \"problems\": []\n}\n", fs->region->header->starts,
+		(clock_wall_ns(&clock_system) - fs->started_ns) / NS_PER_SECOND);
+	return buffer_error(out);
+}
+
+const struct magic_file magic_files[] = {
+	{ "nodes", print_nodes }, { "shards", print_shards }, { "stats", print_stats }, { "metrics", print_metrics },
+	{ "config", print_config }, { "version", print_version }, { "status", print_status },
+};
+const size_t magic_file_count = sizeof(magic_files) / sizeof(magic_files[0]);

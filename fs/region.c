@@ -1,0 +1,88 @@
+/* Layout of the shared memory: header, slots' states, open table, token table, and the slots' bytes, each at a page. */
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "fs/region.h"
+
+#define PAGE 4096u
+
+static size_t page_up(size_t n) { return (n + PAGE - 1) & ~(size_t)(PAGE - 1); }
+
+/* Returns the size of the whole; places parts when base is not NULL. */
+static size_t region_layout(uint8_t *base, struct region *region)
+{
+	size_t header = 0;
+	size_t slots = header + page_up(sizeof(struct region_header));
+	size_t handles = slots + page_up(SLOT_COUNT * sizeof(struct slot_entry));
+	size_t tokens = handles + page_up(HANDLE_COUNT * sizeof(struct handle_entry));
+	size_t data = tokens + page_up(TOKEN_COUNT * sizeof(struct token_entry));
+	size_t size = data + (size_t)SLOT_COUNT * SLOT_SIZE;
+
+	if (base) {
+		region->header = (struct region_header *)(void *)base;
+		region->slots = (struct slot_entry *)(void *)(base + slots);
+		region->handles = (struct handle_entry *)(void *)(base + handles);
+		region->tokens = (struct token_entry *)(void *)(base + tokens);
+		region->slot_data = base + data;
+		region->size = size;
+	}
+	return size;
+}
+
+int region_create(const char *mount, const char *data, uint64_t mount_id, int *ret_fd)
+{
+	if (strlen(mount) >= REGION_PATH_MAX || strlen(data) >= REGION_PATH_MAX)
+		return -ENAMETOOLONG;
+	_cleanup_close_ int fd = memfd_create("dios-region", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)region_layout(NULL, NULL)) < 0)
+		return -errno;
+	struct region_header *h = mmap(NULL, page_up(sizeof(*h)), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (h == MAP_FAILED)
+		return -errno;
+	h->version = REGION_VERSION;
+	h->header_size = sizeof(*h);
+	h->mount_id = mount_id;
+	h->holder_pid = getpid();
+	memcpy(h->mount, mount, strlen(mount) + 1);
+	memcpy(h->data, data, strlen(data) + 1);
+	h->magic = REGION_MAGIC;
+	munmap(h, page_up(sizeof(*h)));
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int region_attach(int fd, struct region *ret_region)
+{
+	size_t size = region_layout(NULL, NULL);
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((size_t)st.st_size != size)
+		return -EBADMSG;
+	uint8_t *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	const struct region_header *h = (const struct region_header *)(const void *)base;
+	int r = h->magic != REGION_MAGIC ? -EBADMSG : h->version != REGION_VERSION || h->header_size != sizeof(*h) ? -ENOTSUP : 0;
+	if (r < 0) {
+		munmap(base, size);
+		return r;
+	}
+	region_layout(base, ret_region);
+	ret_region->header->starts++;
+	return 0;
+}
+
+void region_detach(struct region *region)
+{
+	if (region->header)
+		munmap(region->header, region->size);
+	memset(region, 0, sizeof(*region));
+}

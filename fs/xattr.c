@@ -1,0 +1,128 @@
+/* Values of user.dios.*: text without a newline. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/crc32c.h"
+#include "fs/xattr.h"
+
+const char *kind_text(enum object_kind kind)
+{
+	static const char *const text[] = { [KIND_BLOB] = "blob", [KIND_STREAM] = "stream", [KIND_TASK] = "task",
+		[KIND_DIRECTORY] = "directory", [KIND_SYMLINK] = "symlink", [KIND_SPECIAL] = "special" };
+
+	return (unsigned)kind < sizeof(text) / sizeof(text[0]) && text[kind] ? text[kind] : "unknown";
+}
+
+static int print_name(struct fs *fs, const struct record *r, struct buffer *value)
+{
+	char text[NAME_TEXT_SIZE + 1];
+
+	(void)fs;
+	name_to_text(&r->name, text);
+	return buffer_append(value, text, NAME_TEXT_SIZE);
+}
+
+static int print_type(struct fs *fs, const struct record *r, struct buffer *value)
+{
+	(void)fs;
+	return buffer_printf(value, "%s", kind_text(r->kind));
+}
+
+static int print_version(struct fs *fs, const struct record *r, struct buffer *value)
+{
+	(void)fs;
+	return buffer_printf(value, "%" PRIu64, r->version);
+}
+
+static int print_replicas(struct fs *fs, const struct record *r, struct buffer *value)
+{
+	(void)r;
+	return buffer_printf(value, "%" PRIu64, cluster_node_id(objects_cluster(fs->objects)));
+}
+
+static int print_proximity(struct fs *fs, const struct record *r, struct buffer *value)
+{
+	bool memory = (r->flags & (CREATE_MEMORY_ONLY | CREATE_STREAM_DIRECT)) != 0;
+
+	(void)fs;
+	return buffer_printf(value, memory ? "local memory" : "local disk");
+}
+
+/* CRC32C over the CRC32Cs (little endian) of all 4 KiB blocks of the committed version, the last one filled up with zeros, holes as zeros:
+ * the same for equal bytes, however they are stored. */
+struct checksum { uint32_t crc; };
+
+static void checksum_add(struct checksum *c, uint32_t block_crc)
+{
+	uint8_t bytes[4] = { (uint8_t)block_crc, (uint8_t)(block_crc >> 8), (uint8_t)(block_crc >> 16), (uint8_t)(block_crc >> 24) };
+
+	c->crc = crc32c(c->crc, bytes, sizeof(bytes));
+}
+
+static int checksum_inline(struct state *state, const struct record *r, struct checksum *c)
+{
+	uint8_t block[BLOCK_SIZE];
+	struct buffer content;
+
+	buffer_init(&content, INLINE_MAX_DEFAULT);
+	int e = state_get_inline(state, r->ino, &content);
+	for (uint64_t at = 0; e == 0 && at < r->size; at += BLOCK_SIZE) {
+		size_t n = at < content.size ? content.size - at : 0;
+		if (n > BLOCK_SIZE)
+			n = BLOCK_SIZE;
+		memset(block, 0, sizeof(block));
+		if (n > 0)
+			memcpy(block, content.data + at, n);
+		checksum_add(c, crc32c(0, block, sizeof(block)));
+	}
+	buffer_done(&content);
+	return e;
+}
+
+static int checksum_head(struct state *state, const struct record *r, struct checksum *c)
+{
+	static const uint8_t zeros[BLOCK_SIZE];
+	uint32_t hole = crc32c(0, zeros, sizeof(zeros));
+	uint64_t blocks = (r->size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+	struct state_crcs crcs;
+
+	for (uint64_t mib = 0; mib * CRC_BLOCKS < blocks; mib++) {
+		int e = state_get_crcs(state, r->ino, mib, &crcs);
+		if (e < 0 && e != -ENOENT)
+			return e;
+		for (uint64_t i = 0; i < CRC_BLOCKS && mib * CRC_BLOCKS + i < blocks; i++)
+			checksum_add(c, e == 0 && (crcs.present[i / 8] >> (i % 8) & 1) ? crcs.crc[i] : hole);
+	}
+	return 0;
+}
+
+static int print_checksum(struct fs *fs, const struct record *now, struct buffer *value)
+{
+	struct state *state = cluster_state(objects_cluster(fs->objects), now->ino);
+	struct checksum c = { 0 };
+	struct record r;
+
+	if (now->kind != KIND_BLOB)
+		return -ENODATA;
+	int e = state_get(state, now->ino, &r);
+	if (e == 0)
+		e = r.place == PLACE_INLINE ? checksum_inline(state, &r, &c) : checksum_head(state, &r, &c);
+	return e < 0 ? e : buffer_printf(value, "crc32c-blocks:%08" PRIx32, c.crc);
+}
+
+int virtual_xattr_get(struct fs *fs, uint64_t ino, const char *which, struct buffer *value)
+{
+	static const struct { const char *name; int (*print)(struct fs *fs, const struct record *r, struct buffer *value); } table[] = {
+		{ "name", print_name }, { "type", print_type }, { "version", print_version }, { "replicas", print_replicas },
+		{ "proximity", print_proximity }, { "checksum", print_checksum },
+	};
+	struct attributes a;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(which, table[i].name) != 0)
+			continue;
+		int r = object_get(fs->objects, ino, &a);
+		return r < 0 ? r : table[i].print(fs, &a.record, value);
+	}
+	return -ENODATA;
+}
