@@ -10,6 +10,8 @@
 #ifndef DIOS_STORE_STORE_H
 #define DIOS_STORE_STORE_H
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "base/random.h"
 #include "store/disk.h"
@@ -29,6 +31,11 @@ struct store {
 	uint8_t cluster_id[16], disk_id[16];
 	uint64_t node_id;
 	uint8_t cluster_key[32];
+	/* private */
+	struct disk_file *lock_file;
+	bool owns_disk;
+	uint64_t reserve_bytes;
+	_Atomic int64_t room_left;      /* bytes that may be written before the disk is asked again */
 };
 
 /* Makes a data directory in an existing empty or missing folder. On failure a sentence for people is in error[].

@@ -1,0 +1,248 @@
+/* The data directory as a whole: made in an order that leaves either a whole one or one that says it is not, opened with a lock, closed
+ * with everything synced. */
+#include "store/store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "store/disk_sim.h"
+#include "store/format.h"
+
+#define RESERVE_BYTES (16ull << 20)        /* growth stops when the disk has less: deletions and the log go on */
+#define RESERVE_BYTES_SIM (2ull << 20)
+#define ROOM_STEP (8ll << 20)              /* bytes that may be written before the disk is asked again */
+#define HEADS_OPEN_MAX 256u                /* descriptors; the hard limit of a process may be as low as 4,096 */
+#define SIM_SEGMENT_SIZE (1u << 20)
+#define KV_CACHE_INIT (8ull << 20)
+
+static const char *const parts[] = { "format.new", "key", "key.new", "lock", "state", "log", "stage", "heads", "side", "reserve" };
+
+/* ---- making ------------------------------------------------------------------------------------------------------ */
+
+struct inspection { bool has_format; char foreign[64]; };
+
+static int inspect(void *arg, const char *name)
+{
+	struct inspection *found = arg;
+	if (strcmp(name, "format") == 0) found->has_format = true;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (strcmp(name, parts[i]) == 0) return 0;
+	if (strcmp(name, "format") != 0 && strcmp(name, "lost+found") != 0) snprintf(found->foreign, sizeof(found->foreign), "%s", name);
+	return 0;
+}
+
+static int make_reserve(struct disk *disk)
+{
+	struct disk_file *file;
+	int r = disk_open(disk, "reserve", O_RDWR | O_CREAT, &file);
+	if (r < 0) return r;
+	r = disk_allocate(file, 0, RESERVE_BYTES / 2);
+	disk_close(file);
+	return r == -EOPNOTSUPP ? 0 : r;
+}
+
+/* Everything but the format file. */
+static int make_parts(struct disk *disk, struct random_source *random)
+{
+	uint8_t key[32];
+	random_fill(random, key, sizeof(key));
+	int r = key_write(disk, key);
+	explicit_bzero(key, sizeof(key));
+	static const char *const folders[] = { "state", "log", "stage" };
+	for (size_t i = 0; r == 0 && i < 3; i++) r = disk_mkdir(disk, folders[i]);
+	return r;
+}
+
+static int make_format(struct disk *disk, struct random_source *random, int64_t now_ns)
+{
+	struct format f = { .version = STORE_FORMAT_VERSION, .node_id = 1, .made_ns = now_ns };
+	random_fill(random, f.cluster_id, sizeof(f.cluster_id));
+	random_fill(random, f.disk_id, sizeof(f.disk_id));
+	return format_write(disk, &f);
+}
+
+static int check_empty(const char *directory, struct disk *disk, char *error, size_t error_size)
+{
+	struct inspection found = { 0 };
+	int r = disk_list(disk, ".", inspect, &found);
+	if (r < 0) return store_say(error, error_size, r, "cannot list %s: %s", directory, strerror(-r));
+	if (found.has_format) return store_say(error, error_size, -EEXIST, "%s is a dios data directory already", directory);
+	if (found.foreign[0])
+		return store_say(error, error_size, -ENOTEMPTY, "%s is not empty (it has '%s'): give a new or empty directory", directory, found.foreign);
+	return 0;
+}
+
+int store_init(const char *directory, struct random_source *random, struct clock *clock, char *error, size_t error_size)
+{
+	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+		return store_say(error, error_size, -errno, "cannot make directory %s: %s", directory, strerror(errno));
+	struct disk *disk;
+	int r = disk_posix_new(directory, &disk);
+	if (r < 0) return store_say(error, error_size, r, "cannot open directory %s: %s", directory, strerror(-r));
+	char state[4096];
+	snprintf(state, sizeof(state), "%s/state", directory);
+	struct kv *kv = NULL;
+	struct log *log = NULL;
+	r = check_empty(directory, disk, error, error_size);
+	if (r < 0) {
+		disk_free(disk);
+		return r;
+	}
+	r = make_parts(disk, random);
+	if (r == 0) r = make_reserve(disk);
+	if (r == 0) r = log_open(disk, "log", LOG_SEGMENT_SIZE, &log);
+	log_close(log);
+	if (r == 0) r = kv_rocksdb_open(state, true, KV_CACHE_INIT, &kv);
+	kv_close(kv);
+	if (r == 0) r = make_format(disk, random, clock_wall_ns(clock));
+	disk_free(disk);
+	return r < 0 ? store_say(error, error_size, r, "cannot make a data directory in %s: %s", directory, strerror(-r)) : 0;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static int lock_directory(struct store *s, const char *directory, char *error, size_t error_size)
+{
+	int r = disk_open(s->disk, "lock", O_RDWR | O_CREAT, &s->lock_file);
+	if (r < 0) return store_say(error, error_size, r, "cannot open %s/lock: %s", directory, strerror(-r));
+	char pid[32] = "";
+	if (flock(disk_fd(s->lock_file), LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = disk_pread(s->lock_file, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? n : 0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		return store_say(error, error_size, -EBUSY, "%s is in use by another daemon (pid %s): stop it, or use another directory", directory, pid[0] ? pid : "unknown");
+	}
+	int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	disk_truncate(s->lock_file, 0);
+	return disk_pwrite(s->lock_file, pid, (size_t)n, 0);
+}
+
+static int read_boot_id(uint8_t ret_id[16])
+{
+	char text[64];
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0) return -errno;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n < 36) return -EIO;
+	text[n] = '\0';
+	size_t digits = 0;
+	memset(ret_id, 0, 16);
+	for (const char *c = text; *c && digits < 32; c++) {
+		int value = *c >= '0' && *c <= '9' ? *c - '0' : *c >= 'a' && *c <= 'f' ? *c - 'a' + 10 : -1;
+		if (value < 0) continue;
+		ret_id[digits / 2] = (uint8_t)(ret_id[digits / 2] << 4 | value);
+		digits++;
+	}
+	return digits == 32 ? 0 : -EIO;
+}
+
+/* What both kinds of disk have in common; the kv is open. */
+static int open_parts(struct store *s, const uint8_t boot_id[16], uint64_t segment_size, char *error, size_t error_size)
+{
+	struct format f;
+	int r = format_read(s->disk, &f, error, error_size);
+	if (r == 0) r = key_read(s->disk, s->cluster_key, error, error_size);
+	if (r < 0) return r;
+	memcpy(s->cluster_id, f.cluster_id, sizeof(s->cluster_id));
+	memcpy(s->disk_id, f.disk_id, sizeof(s->disk_id));
+	s->node_id = f.node_id;
+	r = log_open(s->disk, "log", segment_size, &s->log);
+	if (r < 0) return store_say(error, error_size, r, "the log cannot be opened: %s", r == -EBADMSG ? "it is damaged before its last synced record; the data must come from another replica or a backup" : strerror(-r));
+	r = stage_open(s->disk, "stage", boot_id, &s->stage);
+	if (r < 0) return store_say(error, error_size, r, "the staging log cannot be opened: %s", strerror(-r));
+	r = heads_open(s->disk, HEADS_OPEN_MAX, &s->heads);
+	return r < 0 ? store_say(error, error_size, r, "the folder of heads cannot be opened: %s", strerror(-r)) : 0;
+}
+
+static int open_posix(struct store *s, const char *directory, uint64_t cache_bytes, char *error, size_t error_size)
+{
+	int r = disk_posix_new(directory, &s->disk);
+	if (r < 0) return store_say(error, error_size, r, "cannot open %s: %s", directory, strerror(-r));
+	struct format f;
+	r = format_read(s->disk, &f, error, error_size);   /* before the lock: nothing is made in a directory that is not ours */
+	if (r == 0) r = lock_directory(s, directory, error, error_size);
+	uint8_t boot_id[16];
+	if (r == 0) r = read_boot_id(boot_id);
+	if (r < 0) return r;
+	char state[4096];
+	snprintf(state, sizeof(state), "%s/state", directory);
+	r = kv_rocksdb_open(state, false, cache_bytes, &s->kv);
+	if (r < 0) return store_say(error, error_size, r, "the state in %s cannot be opened: %s", state, r == -EBADMSG ? "it is damaged" : strerror(-r));
+	s->reserve_bytes = RESERVE_BYTES;
+	return open_parts(s, boot_id, LOG_SEGMENT_SIZE, error, error_size);
+}
+
+int store_open(const char *directory, uint64_t cache_bytes, struct store **ret_store, char *error, size_t error_size)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (!s) return -ENOMEM;
+	s->owns_disk = true;
+	char why[512] = "";
+	int r = open_posix(s, directory, cache_bytes, why, sizeof(why));
+	if (r < 0) {
+		if (why[0]) store_say(error, error_size, r, "%s: %s", directory, why);
+		else store_say(error, error_size, r, "cannot open data directory %s: %s", directory, strerror(-r));
+		store_close(s);
+		return r;
+	}
+	*ret_store = s;
+	return 0;
+}
+
+int store_open_sim(struct disk *disk, struct random_source *random, const uint8_t boot_id[16], struct store **ret_store)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (!s) return -ENOMEM;
+	s->disk = disk;
+	s->reserve_bytes = RESERVE_BYTES_SIM;
+	struct inspection found = { 0 };
+	int r = disk_list(disk, ".", inspect, &found);
+	if (r == 0 && !found.has_format) {
+		r = make_parts(disk, random);
+		if (r == 0) r = make_format(disk, random, 0);
+	}
+	if (r == 0) r = kv_sim_open(disk, "state", &s->kv);
+	if (r == 0) r = open_parts(s, boot_id, SIM_SEGMENT_SIZE, NULL, 0);
+	if (r < 0) {
+		store_close(s);
+		return r;
+	}
+	*ret_store = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s) return;
+	if (s->log && log_sync(s->log) < 0) log_error("store", "the log could not be synced at the end");
+	heads_close(s->heads);
+	stage_close(s->stage);
+	log_close(s->log);
+	kv_close(s->kv);
+	disk_close(s->lock_file);
+	if (s->owns_disk) disk_free(s->disk);
+	explicit_bzero(s->cluster_key, sizeof(s->cluster_key));
+	free(s);
+}
+
+/* The disk is asked once for every few megabytes: what other programs write meanwhile is within the reserve. */
+bool store_has_room(struct store *s, uint64_t bytes)
+{
+	int64_t want = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+	if (atomic_fetch_sub(&s->room_left, want + 1) > want) return true;
+	struct disk_space space;
+	if (disk_space(s->disk, &space) < 0) return false;
+	if (space.free_bytes < s->reserve_bytes || space.free_bytes - s->reserve_bytes < bytes) {
+		atomic_store(&s->room_left, 0);
+		return false;
+	}
+	int64_t left = (int64_t)((space.free_bytes - s->reserve_bytes - bytes) / 4);
+	atomic_store(&s->room_left, left < ROOM_STEP ? left : ROOM_STEP);
+	return true;
+}
