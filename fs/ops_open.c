@@ -77,6 +77,7 @@ static int open_reference(struct fs *fs, struct open_request *o, struct referenc
 		return -EACCES;
 	if ((o->fi.flags & O_TRUNC) && (!(want & RIGHT_WRITE) || grant.ranged))
 		return -EACCES;
+	want |= grant.rights & (RIGHT_DELETE | RIGHT_DELEGATE | (want & RIGHT_READ ? RIGHT_EXECUTE : 0));   /* rights that open(2) does not ask for */
 	options.rights = want;
 	return capability_open(fs->objects, ino, &grant, want, &options, ret_reference);
 }
@@ -113,6 +114,7 @@ static int open_attempt(void *arg, fuse_req_t req)
 		reference_close(reference);
 		return r == -EAGAIN ? -EIO : r;
 	}
+	h->entry->version = a.record.version;
 	if (fuse_reply_open(req, &fi) == -ENOENT)
 		handle_free(fs->handles, h);
 	return 0;
@@ -187,6 +189,7 @@ static void reply_created(fuse_req_t req, struct fuse_file_info *fi, struct refe
 		reply_error(req, r);
 		return;
 	}
+	h->entry->version = a->record.version;
 	attr_entry(fs, a, &entry);
 	if (fuse_reply_create(req, &entry, fi) == -ENOENT)
 		handle_free(fs->handles, h);

@@ -1,5 +1,5 @@
-/* poll, select and epoll on the mount. POLLIN and POLLOUT mean what they always do; POLLHUP: a stream or task has ended; POLLPRI: an object has been
- * produced, or has another version than the handle last acquired or committed; POLLERR: its producer failed. */
+/* poll, select and epoll on the mount. POLLIN and POLLOUT mean what they always do; POLLHUP: a stream or task has ended; POLLRDBAND: an object has
+ * been produced; POLLPRI: it has another version than the handle last acquired, committed or was opened at; POLLERR: its producer failed. */
 #include <poll.h>
 
 #include "fs/session.h"
@@ -7,7 +7,7 @@
 
 static const struct { uint32_t ready; unsigned poll; } map[] = {
 	{ READY_READ, POLLIN | POLLRDNORM }, { READY_WRITE, POLLOUT | POLLWRNORM }, { READY_END, POLLHUP | POLLIN | POLLRDNORM },
-	{ READY_PRODUCED | READY_CHANGED, POLLPRI }, { READY_ERROR, POLLERR },
+	{ READY_PRODUCED, POLLRDBAND }, { READY_CHANGED, POLLPRI }, { READY_ERROR, POLLERR },
 };
 
 static void op_poll(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi, struct fuse_pollhandle *ph)

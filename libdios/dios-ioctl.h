@@ -200,14 +200,14 @@ struct dios_ioctl_commit_read {
 struct dios_ioctl_commit_write {
 	uint32_t version, flags;
 	uint64_t object_version;            /* in: based on; out: made */
-	uint64_t offset;                    /* in; out, streams: where the record begins */
+	uint64_t offset;
 	uint64_t size;                      /* bytes */
 	uint8_t buffer[DIOS_ID_SIZE];
 	uint8_t data[DIOS_INLINE_MAX];
 };
 
-/* R: what poll(2) compares from now on, and what is ready. POLLIN, POLLOUT: as always; POLLHUP: ended; POLLPRI: produced or
- * changed; POLLERR. set: DIOS_SELECT_VERSION, DIOS_SELECT_POSITION. */
+/* R: what poll(2) compares from now on, and what is ready. POLLIN, POLLOUT: as always; POLLHUP: ended; POLLPRI: changed;
+ * POLLRDBAND: produced; POLLERR. set: DIOS_SELECT_VERSION, DIOS_SELECT_POSITION. */
 enum { DIOS_SELECT_VERSION = 1, DIOS_SELECT_POSITION = 2 };
 struct dios_ioctl_select {
 	uint32_t version, flags;

@@ -1,4 +1,4 @@
-/* select: poll(2) on the descriptors, and an ioctl on those for which poll has only one word for two events. */
+/* select: poll(2) on the descriptors. */
 #include "libdios/call.h"
 
 #include <errno.h>
@@ -26,7 +26,8 @@ static short poll_events(uint32_t wanted)
 	short events = 0;
 	if (wanted & DIOS_READABLE) events |= POLLIN;
 	if (wanted & DIOS_WRITABLE) events |= POLLOUT;
-	if (wanted & (DIOS_PRODUCED | DIOS_CHANGED)) events |= POLLPRI;
+	if (wanted & DIOS_CHANGED) events |= POLLPRI;
+	if (wanted & DIOS_PRODUCED) events |= POLLRDBAND;
 	return events;
 }
 
@@ -38,12 +39,8 @@ static int events_of(const struct dios_wait *wait, short revents, uint32_t *ret_
 	if (revents & POLLOUT) ready |= DIOS_WRITABLE;
 	if (revents & POLLHUP) ready |= DIOS_ENDED;
 	if (revents & POLLERR) ready |= DIOS_ERROR;
-	if (revents & POLLPRI) {
-		struct dios_ioctl_select s = { CALL_HEADER(0) };
-		int r = call_ioctl(wait->ref, DIOS_IOC_SELECT, &s);
-		if (r < 0) return r;
-		ready |= s.ready & (DIOS_PRODUCED | DIOS_CHANGED);
-	}
+	if (revents & POLLPRI) ready |= DIOS_CHANGED;
+	if (revents & POLLRDBAND) ready |= DIOS_PRODUCED;
 	*ret_ready = ready & (wait->wanted | DIOS_ENDED | DIOS_ERROR);
 	return 0;
 }

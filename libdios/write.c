@@ -58,10 +58,7 @@ static int commit(uint32_t flags, dios_ref ref, struct dios_buffer *buffer, size
 		r = buffer_flush(buffer->id);
 	}
 	if (r == 0) r = call_ioctl(ref, DIOS_IOC_COMMIT_WRITE, &c);
-	if (r == 0) {
-		buffer->version = c.object_version;
-		buffer->offset = c.offset;
-	}
+	if (r == 0) buffer->version = c.object_version;
 	return r;
 }
 

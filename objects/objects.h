@@ -108,6 +108,7 @@ int reference_sync(struct reference *r);          /* fsync: commits and waits un
 int reference_allocate(struct reference *r, int mode, uint64_t offset, uint64_t size);   /* fallocate(2) modes 0, KEEP_SIZE, PUNCH_HOLE|KEEP_SIZE, ZERO_RANGE */
 int reference_seek(struct reference *r, uint64_t offset, bool hole, uint64_t *ret_offset);   /* SEEK_DATA, SEEK_HOLE; -ENXIO */
 ssize_t reference_copy_range(struct reference *from, uint64_t from_offset, struct reference *to, uint64_t to_offset, size_t size);
+int reference_clone(struct reference *from, struct reference *to);   /* all bytes into a new, empty blob */
 int object_clone(struct objects *os, struct reference *from, const struct command_create *create, struct attributes *ret);
 
 /* The calls with versions. */

@@ -14,7 +14,6 @@
 #include "base/random.h"
 
 #define PRIVATE_BUFFER_ID_SIZE 16
-#define PRIVATE_BUFFER_TEXT (2 * PRIVATE_BUFFER_ID_SIZE)     /* characters of an id in .dios/buf/ */
 #define PRIVATE_BUFFER_MAX (256ull << 20)                    /* bytes of one */
 #define PRIVATE_BUFFERS_USER_MAX (256ull << 20)              /* bytes of one user's: no user can take them all */
 #define PRIVATE_BUFFERS_MAX (512ull << 20)                   /* bytes of all: memory that programs can make the daemon hold */
@@ -30,8 +29,8 @@ void private_buffers_free(struct private_buffers *bs);       /* nobody may hold 
 int private_buffer_create(struct private_buffers *bs, const void *owner, uint32_t uid, size_t size, struct private_buffer **ret_buffer);
 /* Held; NULL: no such, or another user's (root finds all). */
 struct private_buffer *private_buffer_find(struct private_buffers *bs, uint32_t uid, const uint8_t id[PRIVATE_BUFFER_ID_SIZE]);
-/* The same by the name of its file: 32 lower-case hexadecimal digits. */
-struct private_buffer *private_buffer_find_text(struct private_buffers *bs, uint32_t uid, const char *text, size_t size);
+/* The same by its number, whoever asks. */
+struct private_buffer *private_buffer_find_number(struct private_buffers *bs, uint64_t number);
 void private_buffer_put(struct private_buffer *b);           /* NULL ok */
 /* Nobody finds it any more; its memory goes when it is held no more. */
 void private_buffer_free(struct private_buffer *b);
@@ -40,7 +39,7 @@ void private_buffers_free_owned(struct private_buffers *bs, const void *owner);
 const uint8_t *private_buffer_id(const struct private_buffer *b);
 size_t private_buffer_size(const struct private_buffer *b);
 uint32_t private_buffer_uid(const struct private_buffer *b);
-uint64_t private_buffer_number(const struct private_buffer *b);   /* from 1, never used again: for its node id */
+uint64_t private_buffer_number(const struct private_buffer *b);   /* from 1, below 2^32 for years, never used again: for its node id */
 int private_buffer_fd(const struct private_buffer *b);       /* the memfd; borrowed */
 uint8_t *private_buffer_data(struct private_buffer *b);      /* mapped, size bytes; the program may change them until it is sealed */
 /* While it is sealed writes are refused: what is checked and what is stored are the same bytes. -EBUSY: it is already. */

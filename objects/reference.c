@@ -88,6 +88,7 @@ const uint8_t *reference_id(const struct reference *r) { return r->id; }
 uint32_t reference_rights(const struct reference *r) { return r->options.rights; }
 const struct reference_options *reference_get_options(const struct reference *r) { return &r->options; }
 void reference_set_append(struct reference *r, bool append) { r->options.append = append; }
+void reference_set_stream_mode(struct reference *r, enum stream_mode mode) { r->options.stream_mode = mode; }
 
 struct reference *reference_find(struct objects *os, const uint8_t id[REFERENCE_ID_SIZE])
 {
@@ -340,8 +341,9 @@ int reference_commit(struct reference *r, uint64_t base_version, uint32_t flags,
 	e = range_contains(r, (flags & COMMIT_APPEND) ? blob_size_now(o) : offset, size);
 	if (e == 0) e = blob_publish(o, check, base_version, flags, offset, data, size, !(flags & COMMIT_RELAXED));
 	if (e == 0) *ret_version = o->record.version;
+	/* Before anybody can be told the new version: who is told it reads no page that is older. */
+	if (e == 0 && r->os->options.invalidate) r->os->options.invalidate(r->os->options.invalidate_arg, o->ino, true);
 	object_unlock(o);
-	if (e == 0 && r->os->options.invalidate) r->os->options.invalidate(r->os->options.invalidate_arg, r->object->ino, true);
 	return e;
 }
 

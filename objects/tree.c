@@ -186,20 +186,24 @@ int objects_each(struct objects *os, const struct name *after, int (*each)(void 
 	return r < 0 ? r : 0;
 }
 
-int object_clone(struct objects *os, struct reference *from, const struct command_create *create, struct attributes *ret)
+int reference_clone(struct reference *from, struct reference *to)
 {
 	int r = reference_check_right(from, RIGHT_READ);
 	if (r == 0 && from->options.range_length != UINT64_MAX) r = -EACCES;
+	if (r == 0) r = object_lock_pair(from->object, to->object);
 	if (r < 0) return r;
+	r = from->object->record.kind == KIND_BLOB ? blob_clone(from->object, to->object) : -EINVAL;
+	object_unlock_pair(from->object, to->object);
+	return r;
+}
+
+int object_clone(struct objects *os, struct reference *from, const struct command_create *create, struct attributes *ret)
+{
 	struct reference *to;
-	r = object_create(os, create, RIGHT_WRITE, &to, ret);
+	int r = object_create(os, create, RIGHT_WRITE, &to, ret);
 	if (r < 0) return r;
-	r = object_lock_pair(from->object, to->object);
-	if (r == 0) {
-		r = from->object->record.kind == KIND_BLOB ? blob_clone(from->object, to->object) : -EINVAL;
-		if (r == 0) object_attributes(to->object, ret);
-		object_unlock_pair(from->object, to->object);
-	}
+	r = reference_clone(from, to);
+	if (r == 0) r = object_get(os, ret->record.ino, ret);
 	reference_close(to);
 	if (r < 0 && create->parent != 0) object_unlink(os, create->parent, (const char *)create->entry.data, create->entry.size, false);
 	return r;

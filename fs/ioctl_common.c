@@ -1,0 +1,169 @@
+/* What several handlers ask: rights, records, other references, and things that live as long as a descriptor. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/ioctl_calls.h"
+#include "libdios/dios.h"
+
+int ioctl_need_right(const struct ioctl_context *c, uint32_t any_of)
+{
+	return reference_rights(c->reference) & any_of ? 0 : -EACCES;
+}
+
+int ioctl_need_owner_or(const struct ioctl_context *c, uint32_t right, const struct record *record)
+{
+	if (reference_rights(c->reference) & right)
+		return 0;
+	bool owner = c->caller.uid == 0 || c->caller.uid == record->uid;
+	return owner && !c->from_token ? 0 : -EACCES;
+}
+
+int ioctl_record(const struct ioctl_context *c, struct attributes *ret)
+{
+	return object_get(c->mount->objects, reference_ino(c->reference), ret);
+}
+
+int ioctl_kind(const struct ioctl_context *c, enum object_kind kind)
+{
+	return c->handle->object_kind == kind ? 0 : -EINVAL;
+}
+
+int ioctl_wait(struct ioctl_context *c, uint32_t flags)
+{
+	if (!c->nonblock && !(flags & DIOS_NOWAIT))
+		c->wait_ino = reference_ino(c->reference);
+	return -EAGAIN;
+}
+
+int ioctl_may_create(const struct ioctl_context *c, uint64_t directory)
+{
+	struct attributes a;
+	int r = object_get(c->mount->objects, directory, &a);
+
+	if (r < 0)
+		return r;
+	const struct record *d = &a.record;
+	if (c->caller.uid == 0)
+		return 0;
+	unsigned shift = 0;
+	if (c->caller.uid == d->uid)
+		shift = 6;
+	else if (c->caller.gid == d->gid || (c->in_group && c->in_group(c, d->gid)))
+		shift = 3;
+	return (d->mode >> shift & 3) == 3 ? 0 : -EACCES;   /* write and search */
+}
+
+int ioctl_find(const struct ioctl_context *c, const uint8_t id[DIOS_ID_SIZE], struct reference **ret_reference)
+{
+	struct reference *r = reference_find(c->mount->objects, id);
+	if (!r)
+		return -ENOENT;
+	*ret_reference = r;
+	return 0;
+}
+
+int ioctl_find_buffer(const struct ioctl_context *c, const uint8_t id[DIOS_ID_SIZE], struct private_buffer **ret_buffer)
+{
+	struct private_buffer *b = private_buffer_find(c->mount->buffers, c->caller.uid, id);
+	if (!b)
+		return -ENOENT;
+	*ret_buffer = b;
+	return 0;
+}
+
+void ioctl_set_version(const struct ioctl_context *c, uint64_t version)
+{
+	lock_acquire(&c->handle->lock);
+	c->handle->entry->version = version;
+	lock_release(&c->handle->lock);
+}
+
+/* ---- what goes with the descriptor ------------------------------------------------------------------------------- */
+
+/* The attachment that release() frees, or NULL. */
+static void *find_attachment(struct handle *h, void (*release)(void *arg))
+{
+	LOCK_GUARD(&h->lock);
+	for (struct handle_attachment *a = h->attachments; a; a = a->next)
+		if (a->release == release)
+			return a->arg;
+	return NULL;
+}
+
+struct owned_buffers { struct private_buffers *buffers; struct handle *handle; };
+
+static void owned_buffers_release(void *arg)
+{
+	struct owned_buffers *o = arg;
+	private_buffers_free_owned(o->buffers, o->handle);
+	free(o);
+}
+
+/* Two attachments made at once do no harm: each frees what is there. */
+static int attach_buffers(const struct ioctl_context *c)
+{
+	if (find_attachment(c->handle, owned_buffers_release))
+		return 0;
+	struct owned_buffers *o = malloc(sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	*o = (struct owned_buffers){ .buffers = c->mount->buffers, .handle = c->handle };
+	int r = handle_attach(c->handle, owned_buffers_release, o);
+	if (r < 0)
+		free(o);
+	return r;
+}
+
+int ioctl_make_buffer(const struct ioctl_context *c, uint64_t size, struct private_buffer **ret_buffer)
+{
+	if (size > PRIVATE_BUFFER_MAX)
+		return -ENOBUFS;
+	int r = attach_buffers(c);
+	return r < 0 ? r : private_buffer_create(c->mount->buffers, c->handle, c->caller.uid, size, ret_buffer);
+}
+
+#define CREATED_MAX 16u   /* a program opens what it made before it makes so many more through the same descriptor */
+
+struct created { struct lock lock; struct reference *references[CREATED_MAX]; unsigned next; };
+
+static void created_release(void *arg)
+{
+	struct created *created = arg;
+	for (unsigned i = 0; i < CREATED_MAX; i++)
+		reference_close(created->references[i]);
+	lock_done(&created->lock);
+	free(created);
+}
+
+static struct created *attach_created(struct handle *h)
+{
+	struct created *created = find_attachment(h, created_release);
+	if (created)
+		return created;
+	created = calloc(1, sizeof(*created));
+	if (!created)
+		return NULL;
+	lock_init(&created->lock, "fs.created", LOCK_HANDLE);
+	if (handle_attach(h, created_release, created) == 0)
+		return created;
+	lock_done(&created->lock);
+	free(created);
+	return NULL;
+}
+
+int ioctl_keep_created(const struct ioctl_context *c, struct reference *r)
+{
+	struct created *created = attach_created(c->handle);
+
+	if (!created) {
+		reference_close(r);
+		return -ENOMEM;
+	}
+	lock_acquire(&created->lock);
+	struct reference *oldest = created->references[created->next];
+	created->references[created->next] = r;
+	created->next = (created->next + 1) % CREATED_MAX;
+	lock_release(&created->lock);
+	reference_close(oldest);
+	return 0;
+}
