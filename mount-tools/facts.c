@@ -22,9 +22,10 @@ const char *facts_task_state(uint32_t state)
 const char *facts_proximity(uint32_t proximity)
 {
 	static const char *const names[] = {
-		[DIOS_NEAR_CPU] = "cpu", [DIOS_NEAR_MEMORY] = "memory", [DIOS_NEAR_DISK] = "disk",
-		[DIOS_ONE_HOP_MEMORY] = "one-hop-memory", [DIOS_ONE_HOP_DISK] = "one-hop-disk",
-		[DIOS_HOPS_MEMORY] = "hops-memory", [DIOS_HOPS_DISK] = "hops-disk", [DIOS_FAR_MEMORY] = "far-memory", [DIOS_FAR_DISK] = "far-disk",
+		[DIOS_NEAR_CPU] = "cpu memory", [DIOS_NEAR_MEMORY] = "local memory", [DIOS_NEAR_DISK] = "local disk",
+		[DIOS_ONE_HOP_MEMORY] = "one-hop memory", [DIOS_ONE_HOP_DISK] = "one-hop disk",
+		[DIOS_HOPS_MEMORY] = "several-hop memory", [DIOS_HOPS_DISK] = "several-hop disk", [DIOS_FAR_MEMORY] = "far memory",
+		[DIOS_FAR_DISK] = "far disk",
 	};
 	return NAMED(names, proximity);
 }

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
+#include "base/buffer.h"
 #include "mount-tools/json_read.h"
-#include "mount-tools/text.h"
 
 struct parser { const char *at, *end; int depth; };
 
@@ -136,11 +135,9 @@ static int parse_string(struct parser *p, char **ret_text, size_t *ret_size)
 				return r;
 			continue;
 		}
-		size_t n = text_utf8_length((const uint8_t *)p->at, (size_t)(p->end - p->at));
-		if (n == 0 || (uint8_t)*p->at < 0x20)
+		if ((uint8_t)*p->at < 0x20)
 			return -EBADMSG;
-		buffer_append(&out, p->at, n);
-		p->at += n;
+		buffer_append(&out, p->at++, 1);   /* also what is no UTF-8: a path in a status may be so */
 	}
 	buffer_append(&out, "", 1);
 	if (buffer_error(&out) < 0)

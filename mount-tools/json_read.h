@@ -16,7 +16,7 @@ enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 struct json_value {
 	enum json_type type;
 	char *key;                   /* in an object; else NULL */
-	char *text;                  /* string: UTF-8, with \udcNN as the byte NN; number: its digits. NUL-terminated */
+	char *text;                  /* string: its bytes, \udcNN being the byte NN; number: its digits. NUL-terminated */
 	size_t text_size;
 	struct json_value *child;    /* first item */
 	struct json_value *next;     /* in the same object or array */
