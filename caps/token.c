@@ -129,13 +129,15 @@ static int grant_narrow(struct token_grant *grant, const struct caveat *caveat, 
 	case CAVEAT_RANGE:
 		return grant_narrow_range(grant, caveat->range.offset, caveat->range.length);
 	case CAVEAT_NODE:
+		grant->bound = true;
 		return context->node == caveat->node ? 0 : -EACCES;
 	case CAVEAT_TASK:
+		grant->bound = true;
 		return context->task && name_equal(context->task, &caveat->task) ? 0 : -EACCES;
 	case CAVEAT_ONCE:
 		if (grant->once)
 			return -EACCES;   /* one id can be spent, and no token of ours holds two */
-		grant->once = true;
+		grant->once = grant->bound = true;
 		memcpy(grant->once_id, caveat->once, TOKEN_ID_SIZE);
 		return 0;
 	}

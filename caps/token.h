@@ -70,6 +70,7 @@ struct token_grant {
 	bool once;                  /* must be spent with a command before use */
 	uint8_t once_id[TOKEN_ID_SIZE];
 	bool ranged;
+	bool bound;                 /* has a node, task or once caveat */
 };
 
 /* -EINVAL: no or unknown rights; -ENOMEM. */

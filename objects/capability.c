@@ -70,11 +70,11 @@ int capability_verify(struct objects *os, const char *text, size_t size, const s
 	if (e < 0) return e;
 	struct state *state = cluster_state(os->cluster, ROOT_INO);
 	uint64_t ino;
+	/* A forged token must not tell whether there is an object of its name. */
 	e = state_find_name(state, &token.name, &ino);
-	if (e < 0) return e;
 	struct attributes attributes;
-	e = object_get(os, ino, &attributes);
-	if (e < 0) return e;
+	if (e == 0) e = object_get(os, ino, &attributes);
+	if (e < 0) return e == -ENOENT ? -EACCES : e;
 	struct token_key key;
 	e = cluster_token_key(os->cluster, attributes.record.realm, token.key_id, &key);
 	if (e < 0) return e == -ENOKEY ? -EACCES : e;
@@ -94,6 +94,8 @@ int capability_open(struct objects *os, uint64_t ino, const struct token_grant *
 	if (want == 0 || want & ~grant->rights) return -EACCES;
 	struct reference_options op = *options;
 	op.rights = want;
+	/* What is bound to a node, a task or one use is not handed on: a token minted from this handle would be free of it. */
+	if (grant->bound) op.rights &= ~(uint32_t)RIGHT_DELEGATE;
 	if (grant->ranged) {
 		op.range_offset = grant->offset;
 		op.range_length = grant->length;

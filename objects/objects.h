@@ -151,7 +151,7 @@ struct caller { uint32_t uid, gid; const struct name *task; /* NULL: none */ };
 /* Mints a token from a reference: the caller must own the object, be root, or hold `delegate`; rights at most those that the owner, mode
  * or reference gives (for the owner and root: all). caveats are added in order. text[TOKEN_TEXT_MAX + 1]. */
 int capability_mint(struct reference *r, const struct caller *caller, uint32_t rights, const struct caveat *caveats, size_t caveat_count, char *text);
-/* Verifies a token now: key, chain, caveats, epoch, revocation. Does not spend `once`. -EINVAL malformed, -EACCES refused, -ENOENT object gone. */
+/* Verifies a token now: key, chain, caveats, epoch, revocation. Does not spend `once`. -EINVAL malformed; -EACCES refused, or no such object. */
 int capability_verify(struct objects *os, const char *text, size_t size, const struct caller *caller, uint64_t *ret_ino, struct token_grant *ret_grant);
 /* As reference_open with the grant's rights, range and expiry; spends `once` with a command. `want` rights must be within the grant. */
 int capability_open(struct objects *os, uint64_t ino, const struct token_grant *grant, uint32_t want, const struct reference_options *options, struct reference **ret_reference);
