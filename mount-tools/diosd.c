@@ -1,0 +1,360 @@
+/* diosd: the daemon that serves a mount. dios-holder starts it, with the device, the shared memory and a socket as open descriptors.
+ *
+ * Life: open the data directory, say so, wait until it is mounted, serve. It ends when asked (SIGTERM) or when the mount has gone: everything
+ * is committed and synced before it exits with 0. */
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "mount-tools/diosd.h"
+#include "mount-tools/unmount.h"
+
+#define CONFIG_FILE "/etc/dios/dios.conf"
+#define CACHE_BYTES (256ull << 20)         /* of the state's store */
+#define DIRTY_MAX (32ull << 20)
+#define STAGE_MAX (256ull << 20)
+#define MAINTENANCE_MAX_MS 1000            /* the longest sleep between two looks at what is due */
+
+struct arguments { int device_fd, region_fd, control_fd; const char *config_file; };
+
+static void _printf_(2, 3) refuse(struct diosd *d, const char *format, ...)
+{
+	char sentence[CONTROL_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(sentence, sizeof(sentence), format, ap);
+	va_end(ap);
+	log_error("diosd", "%s", sentence);
+	control_send_error(&d->control, sentence);
+}
+
+/* ---- arguments and configuration ---- */
+
+static int parse_fd(const char *text, int *ret_fd)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || n < 0 || n > 1 << 20 || fcntl((int)n, F_GETFD) < 0)
+		return -EBADF;
+	*ret_fd = (int)n;
+	return 0;
+}
+
+static int config_option(struct diosd *d, const char *text, char *error, size_t error_size)
+{
+	char key[64];
+	size_t n = strcspn(text, "=");
+
+	if (text[n] != '=' || n >= sizeof(key)) {
+		snprintf(error, error_size, "option '%s': expected KEY=VALUE", text);
+		return -EINVAL;
+	}
+	memcpy(key, text, n);
+	key[n] = '\0';
+	return config_set(d->config, key, text + n + 1, error, error_size);
+}
+
+/* The file is read first, so that options win, wherever they stand. */
+static int config_read(struct diosd *d, const char *file, char *error, size_t error_size)
+{
+	int r = config_load(d->config, file ? file : CONFIG_FILE, error, error_size);
+
+	return r == -ENOENT && !file ? 0 : r;
+}
+
+static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, char *error, size_t error_size)
+{
+	static const struct option longs[] = { { "device-fd", required_argument, NULL, 'd' }, { "region-fd", required_argument, NULL, 'r' },
+		{ "control-fd", required_argument, NULL, 'c' }, { "config", required_argument, NULL, 'f' },
+		{ "option", required_argument, NULL, 'o' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+	const char *options[64];
+	int c, r = 0, count = 0;
+
+	while (r == 0 && (c = getopt_long(argc, argv, "o:V", longs, NULL)) != -1) {
+		if (c == 'd')
+			r = parse_fd(optarg, &a->device_fd);
+		else if (c == 'r')
+			r = parse_fd(optarg, &a->region_fd);
+		else if (c == 'c')
+			r = parse_fd(optarg, &a->control_fd);
+		else if (c == 'f')
+			a->config_file = optarg;
+		else if (c == 'o' && count < 64)
+			options[count++] = optarg;
+		else if (c == 'V') {
+			printf("diosd %s\n", DIOS_VERSION);
+			exit(0);
+		} else
+			r = -EINVAL;
+	}
+	if (r < 0 || optind != argc || a->device_fd < 0 || a->region_fd < 0 || a->control_fd < 0)
+		return -EINVAL;
+	control_init(&d->control, a->control_fd);
+	r = config_read(d, a->config_file, error, error_size);
+	for (int i = 0; r == 0 && i < count; i++)
+		r = config_option(d, options[i], error, error_size);
+	return r;
+}
+
+/* ---- the maintenance thread ---- */
+
+static void *maintenance_main(void *arg)
+{
+	struct diosd *d = arg;
+	struct pollfd stop = { .fd = d->stop_maintenance_fd, .events = POLLIN };
+
+	do {
+		int64_t due_ns = objects_run_due(d->objects);
+		int64_t ms = due_ns <= 0 ? 0 : (due_ns + NS_PER_MS - 1) / NS_PER_MS;
+		if (poll(&stop, 1, ms < MAINTENANCE_MAX_MS ? (int)ms : MAINTENANCE_MAX_MS) < 0 && errno != EINTR)
+			log_error("diosd", "poll errno=%d", errno);
+	} while (!(stop.revents & POLLIN));
+	return NULL;
+}
+
+static int maintenance_start(struct diosd *d)
+{
+	d->stop_maintenance_fd = eventfd(0, EFD_CLOEXEC);
+	if (d->stop_maintenance_fd < 0)
+		return -errno;
+	int r = pthread_create(&d->maintenance, NULL, maintenance_main, d);
+	d->maintained = r == 0;
+	return -r;
+}
+
+static void maintenance_stop(struct diosd *d)
+{
+	if (!d->maintained)
+		return;
+	if (eventfd_write(d->stop_maintenance_fd, 1) < 0)
+		abort();       /* an eventfd of ours that takes no 1 */
+	pthread_join(d->maintenance, NULL);
+	d->maintained = false;
+}
+
+/* ---- opening ---- */
+
+static int open_data(struct diosd *d)
+{
+	const char *data = d->region.header->data;
+	char error[512] = "";
+	int r = store_open(data, CACHE_BYTES, &d->store, error, sizeof(error));
+
+	if (r == -EBUSY)
+		refuse(d, "data directory '%s' is busy: another diosd serves it%s%s", data, error[0] ? ": " : "", error);
+	else if (r < 0)
+		refuse(d, "%s%s%s", error[0] ? error : data, error[0] ? "" : ": ", error[0] ? "" : strerror(-r));
+	if (r < 0)
+		return r;
+	r = cluster_open(d->store, &clock_system, &random_system, &d->cluster);
+	if (r < 0)
+		refuse(d, "data directory '%s': the log or the state cannot be opened: %s", data, strerror(-r));
+	return r;
+}
+
+static int open_objects(struct diosd *d)
+{
+	struct objects_options options = { .commit_interval_ns = config_number(d->config, "commit.interval"),
+		.inline_max = (uint32_t)config_number(d->config, "inline.max"), .dirty_max_bytes = DIRTY_MAX, .stage_max_bytes = STAGE_MAX,
+		.cached_max = (size_t)config_number(d->config, "cache.entries"),
+		.stream_limit_bytes = (uint64_t)config_number(d->config, "stream.max_bytes"), .invalidate = fs_invalidate, .invalidate_arg = d->fs };
+	int r = objects_open(d->cluster, d->store, &options, &d->objects);
+
+	if (r < 0)
+		refuse(d, "data directory '%s': the objects cannot be opened: %s", d->region.header->data, strerror(-r));
+	return r;
+}
+
+static int open_all(struct diosd *d)
+{
+	struct fs_options options = { .device_fd = d->device_fd, .region = &d->region, .workers = (uint32_t)config_number(d->config, "workers"),
+		.timeout_ns = config_number(d->config, "cache.timeout"), .mount = d->region.header->mount, .data = d->region.header->data,
+		.config = d->config };
+	int r;
+
+	diosd_tasks_fill(d, &options);
+	if ((r = open_data(d)) < 0)
+		return r;
+	if ((r = fs_new(&options, &d->fs)) < 0) {
+		refuse(d, "cannot prepare the mount: %s", strerror(-r));
+		return r;
+	}
+	if ((r = open_objects(d)) < 0)
+		return r;
+	if ((r = diosd_tasks_open(d, options.mount)) < 0 || (r = maintenance_start(d)) < 0)
+		refuse(d, "cannot start: %s", strerror(-r));
+	return r;
+}
+
+static void close_all(struct diosd *d)
+{
+	if (d->fs)
+		fs_stop(d->fs);
+	maintenance_stop(d);
+	diosd_tasks_close(d);
+	if (d->objects)
+		objects_close(d->objects);
+	if (d->cluster)
+		cluster_close(d->cluster);
+	if (d->store)
+		store_close(d->store);
+	fs_free(d->fs);
+}
+
+/* ---- serving ---- */
+
+static void mount_ready(void *arg)
+{
+	struct diosd *d = arg;
+
+	if (eventfd_write(d->ready_fd, 1) < 0)
+		log_error("diosd", "nobody learns that the mount is ready errno=%d", errno);
+}
+
+/* The holder is gone: what it would do at the end is done here. */
+static void unmount_alone(struct diosd *d)
+{
+	log_error("diosd", "the holder is gone: unmounting mount=%s", d->region.header->mount);
+	int r = unmount_detached(d->region.header->mount);
+	if (r < 0)
+		log_error("diosd", "cannot unmount errno=%d", -r);
+}
+
+/* SIGTERM: tasks end and the kernel's pages are written back while the mount still answers. */
+static void stop_quietly(struct diosd *d)
+{
+	char word[CONTROL_LINE_MAX];
+	int r;
+
+	log_notice("diosd", "stopping");
+	diosd_tasks_close(d);
+	control_send(&d->control, "quiet");
+	do
+		r = control_receive(&d->control, word, sizeof(word));
+	while (r == -EAGAIN || (r == 0 && strcmp(word, "unmounted") != 0));
+	if (r < 0)
+		unmount_alone(d);
+}
+
+static int await_mounted(struct diosd *d)
+{
+	char word[CONTROL_LINE_MAX];
+	int r;
+
+	control_send(&d->control, "opened");
+	do
+		r = control_receive(&d->control, word, sizeof(word));
+	while (r == -EAGAIN);
+	return r < 0 ? r : strcmp(word, "mounted") == 0 ? 0 : -EPROTO;
+}
+
+static void serve(struct diosd *d)
+{
+	struct pollfd fds[] = { { .fd = d->signal_fd, .events = POLLIN }, { .fd = fs_ended_fd(d->fs), .events = POLLIN },
+		{ .fd = d->ready_fd, .events = POLLIN }, { .fd = d->control.fd, .events = POLLIN } };
+
+	for (;;) {
+		if (poll(fds, 4, -1) < 0)
+			continue;
+		if (fds[1].revents) {
+			log_notice("diosd", "the mount has ended");
+			return;
+		}
+		if (fds[2].revents & POLLIN) {
+			eventfd_t n;
+			eventfd_read(d->ready_fd, &n);
+			int r = diosd_tasks_start(d);
+			if (r < 0)
+				log_error("diosd", "tasks cannot be started errno=%d", -r);
+			control_send(&d->control, "ready");
+		}
+		/* The holder says nothing unasked: this is its end. */
+		if (fds[0].revents || fds[3].revents) {
+			stop_quietly(d);
+			return;
+		}
+	}
+}
+
+static int signals_open(struct diosd *d)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	d->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return d->signal_fd < 0 || d->ready_fd < 0 ? -errno : 0;
+}
+
+static void limits_raise(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct diosd d = { .device_fd = -1 };
+	struct arguments a = { .device_fd = -1, .region_fd = -1, .control_fd = -1 };
+	enum log_level level;
+	char error[512] = "";
+
+	d.control.fd = -1;
+	int r = config_new(&d.config);
+	if (r == 0)
+		r = parse(argc, argv, &d, &a, error, sizeof(error));
+	if (r < 0 && d.control.fd < 0) {
+		fprintf(stderr, "diosd is started by dios-holder(8), which mounts: dios-holder DATA DIRECTORY\n");
+		return 2;
+	}
+	if (r < 0) {
+		refuse(&d, "%s", error[0] ? error : strerror(-r));
+		return 1;
+	}
+	if (log_level_parse(config_string(d.config, "log.level"), &level) == 0)
+		log_set_level(level);
+	fcntl(a.device_fd, F_SETFD, FD_CLOEXEC);
+	fcntl(a.region_fd, F_SETFD, FD_CLOEXEC);
+	fcntl(a.control_fd, F_SETFD, FD_CLOEXEC);
+	d.device_fd = a.device_fd;
+	limits_raise();
+	r = region_attach(a.region_fd, &d.region);
+	if (r < 0 || (r = signals_open(&d)) < 0) {
+		refuse(&d, "the holder's shared memory cannot be used: %s", strerror(-r));
+		return 1;
+	}
+	r = open_all(&d);
+	if (r == 0 && (r = await_mounted(&d)) == 0 && (r = fs_start(d.fs, d.objects, mount_ready, &d)) < 0)
+		refuse(&d, "the mount cannot be served: %s", strerror(-r));
+	if (r == 0) {
+		log_notice("diosd", "serving mount=%s data=%s version=%s", d.region.header->mount, d.region.header->data, DIOS_VERSION);
+		serve(&d);
+	}
+	close_all(&d);
+	if (r == 0)
+		log_notice("diosd", "stopped");
+	config_free(d.config);
+	return r == 0 ? 0 : 1;
+}

@@ -1,0 +1,33 @@
+/* The daemon's parts, in the order in which they are opened, and closed the other way round. */
+#ifndef DIOS_MOUNT_TOOLS_DIOSD_H
+#define DIOS_MOUNT_TOOLS_DIOSD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include "base/config.h"
+#include "fs/fs.h"
+#include "fs/region.h"
+#include "mount-tools/control.h"
+
+struct diosd {
+	struct config *config;
+	struct region region;
+	struct control control;
+	int device_fd, signal_fd, ready_fd;
+	struct store *store;
+	struct cluster *cluster;
+	struct objects *objects;
+	struct diosd_tasks *tasks;
+	struct fs *fs;
+	pthread_t maintenance;
+	bool maintained;
+	int stop_maintenance_fd;
+};
+
+/* diosd_tasks.c: running tasks, joined to what fs/ shows of them. */
+int diosd_tasks_open(struct diosd *d, const char *mount);
+void diosd_tasks_fill(struct diosd *d, struct fs_options *options);
+int diosd_tasks_start(struct diosd *d);      /* the mount answers */
+void diosd_tasks_close(struct diosd *d);     /* while the mount still answers; NULL ok */
+
+#endif

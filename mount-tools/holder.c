@@ -1,0 +1,323 @@
+/* The holder's life, driven by one poll loop: signals, the daemon's words, the end of children.
+ *
+ *   start the daemon -> "opened" -> mount -> "mounted" -> "ready" -> probe the mount -> tell the starter
+ *   SIGTERM -> SIGTERM to the daemon -> "quiet" -> unmount -> "unmounted" -> the daemon ends -> exit 0
+ *
+ * Whatever way it ends, nothing stays mounted. The probe is a process of its own: if the daemon died under it, it would hang, and the
+ * holder must not. */
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "fs/region.h"
+#include "mount-tools/beside.h"
+#include "mount-tools/holder.h"
+
+#define STOP_TIMEOUT_MS 120000      /* to commit and sync everything; a disk that takes longer is broken */
+
+static void report(struct holder *h, const char *sentence)
+{
+	if (h->report_fd < 0)
+		return;
+	if (write(h->report_fd, sentence, strlen(sentence)) < 0)
+		log_warning("holder", "the starter is gone errno=%d", errno);
+	close(TAKE_FD(h->report_fd));
+}
+
+static void _printf_(2, 3) fail(struct holder *h, const char *format, ...)
+{
+	char sentence[CONTROL_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(sentence, sizeof(sentence), format, ap);
+	va_end(ap);
+	log_error("holder", "%s", sentence);
+	report(h, sentence);
+}
+
+/* ---- children ---- */
+
+static void daemon_exec(struct holder *h, int control_fd)
+{
+	char path[4096], device[16], region[16], control[16];
+	const char *arguments[16 + 2 * MOUNT_KEYS_MAX];
+	int n = 0;
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() == 1)
+		_exit(1);       /* the holder died before the line above */
+	fcntl(h->device_fd, F_SETFD, 0);
+	fcntl(h->region_fd, F_SETFD, 0);
+	fcntl(control_fd, F_SETFD, 0);
+	snprintf(device, sizeof(device), "%d", h->device_fd);
+	snprintf(region, sizeof(region), "%d", h->region_fd);
+	snprintf(control, sizeof(control), "%d", control_fd);
+	if (program_beside("diosd", path, sizeof(path)) < 0) {
+		struct control c;
+		control_init(&c, control_fd);
+		control_send_error(&c, "diosd is neither beside dios-holder nor installed");
+		_exit(127);
+	}
+	const char *fixed[] = { path, "--device-fd", device, "--region-fd", region, "--control-fd", control };
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		arguments[n++] = fixed[i];
+	if (h->options->config_file) {
+		arguments[n++] = "--config";
+		arguments[n++] = h->options->config_file;
+	}
+	for (unsigned i = 0; i < h->options->key_count; i++) {
+		arguments[n++] = "-o";
+		arguments[n++] = h->options->keys[i];
+	}
+	arguments[n] = NULL;
+	execv(path, (char *const *)(uintptr_t)arguments);
+	_exit(127);
+}
+
+static int daemon_start(struct holder *h)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int r = -errno;
+		close(pair[0]);
+		close(pair[1]);
+		return r;
+	}
+	if (pid == 0)
+		daemon_exec(h, pair[1]);
+	close(pair[1]);
+	h->daemon = pid;
+	control_init(&h->control, pair[0]);
+	return 0;
+}
+
+static void probe_start(struct holder *h)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct statvfs st;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(statvfs(h->mount, &st) == 0 ? 0 : 1);
+	}
+	if (pid < 0)
+		fail(h, "cannot start a process: %s", strerror(errno));
+	else
+		h->probe = pid;
+}
+
+/* ---- DATA/holder.pid: for whoever wants to stop this mount when it does not answer ---- */
+
+static void pid_path(const struct holder *h, char *path, size_t size) { snprintf(path, size, "%s/holder.pid", h->data); }
+
+/* Only once the daemon has the data directory for itself: before, the file may be another holder's. */
+static void pid_write(struct holder *h)
+{
+	char path[PATH_MAX + 16];
+
+	pid_path(h, path, sizeof(path));
+	FILE *f = fopen(path, "we");
+	if (!f) {
+		log_warning("holder", "cannot write path=%s errno=%d", path, errno);
+		return;
+	}
+	fprintf(f, "%d\n", (int)getpid());
+	fclose(f);
+	h->pid_written = true;
+}
+
+static void pid_remove(struct holder *h)
+{
+	char path[PATH_MAX + 16];
+
+	pid_path(h, path, sizeof(path));
+	if (h->pid_written)
+		unlink(path);
+}
+
+/* ---- events ---- */
+
+static int on_word(struct holder *h, const char *word)
+{
+	char error[CONTROL_LINE_MAX];
+
+	if (strcmp(word, "opened") == 0) {
+		pid_write(h);
+		if (holder_mount(h, error, sizeof(error)) < 0) {
+			fail(h, "%s", error);
+			return -EIO;
+		}
+		control_send(&h->control, "mounted");
+	} else if (strcmp(word, "ready") == 0) {
+		probe_start(h);
+	} else if (strcmp(word, "quiet") == 0) {
+		holder_unmount(h);
+		control_send(&h->control, "unmounted");
+	} else if (strncmp(word, "error ", 6) == 0) {
+		fail(h, "%s", word + 6);
+	}
+	return 0;
+}
+
+/* -EPIPE: the daemon has closed its end; its exit will be seen as well. */
+static int on_control(struct holder *h)
+{
+	char word[CONTROL_LINE_MAX];
+	int r;
+
+	do {
+		r = control_receive(&h->control, word, sizeof(word));
+		if (r == 0 && on_word(h, word) < 0)
+			return -EIO;
+	} while (r == 0 && h->control.size > 0);
+	return r == -EAGAIN ? 0 : r;
+}
+
+static void stop(struct holder *h)
+{
+	if (h->stopping)
+		return;
+	h->stopping = true;
+	kill(h->daemon, SIGTERM);
+}
+
+static void on_probe_end(struct holder *h, int status)
+{
+	h->probe = 0;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		h->ready = true;
+		log_notice("holder", "ready mount=%s data=%s", h->mount, h->data);
+		report(h, "ready");
+		return;
+	}
+	if (!h->stopping)
+		fail(h, "the mount on '%s' does not answer", h->mount);
+	stop(h);
+}
+
+static void children_reap(struct holder *h, int *ret_status)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == h->probe)
+			on_probe_end(h, status);
+		if (pid == h->daemon) {
+			h->daemon = 0;
+			*ret_status = status;
+		}
+	}
+}
+
+static void on_signal(struct holder *h, int *ret_status)
+{
+	struct signalfd_siginfo info;
+
+	while (read(h->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			children_reap(h, ret_status);
+		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			stop(h);
+	}
+}
+
+/* Returns when the daemon has ended, with its wait status. */
+static int serve(struct holder *h)
+{
+	struct pollfd fds[] = { { .fd = h->signal_fd, .events = POLLIN }, { .fd = h->control.fd, .events = POLLIN } };
+	int status = 0;
+
+	while (h->daemon > 0) {
+		int n = poll(fds, 2, h->stopping ? STOP_TIMEOUT_MS : -1);
+		if (n == 0 && h->stopping) {
+			log_error("holder", "the daemon does not stop, and is killed pid=%d", (int)h->daemon);
+			kill(h->daemon, SIGKILL);
+			continue;
+		}
+		if (n < 0)
+			continue;
+		if (fds[1].revents) {
+			int r = on_control(h);
+			if (r == -EPIPE)
+				fds[1].fd = -1;
+			else if (r < 0)
+				stop(h);
+		}
+		if (fds[0].revents)
+			on_signal(h, &status);
+	}
+	/* Words that were sent before the end. */
+	while (fds[1].fd >= 0 && on_control(h) == 0)
+		;
+	return status;
+}
+
+static int signals_open(struct holder *h)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	h->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return h->signal_fd < 0 ? -errno : 0;
+}
+
+int holder_run(struct holder *h)
+{
+	char error[CONTROL_LINE_MAX];
+	int r;
+
+	if ((r = signals_open(h)) < 0 || (r = region_create(h->mount, h->data, random_u64(&random_system), &h->region_fd)) < 0) {
+		fail(h, "cannot prepare: %s", strerror(-r));
+		return 1;
+	}
+	if (holder_open_device(&h->device_fd, error, sizeof(error)) < 0) {
+		fail(h, "%s", error);
+		return 1;
+	}
+	if ((r = daemon_start(h)) < 0) {
+		fail(h, "cannot start the daemon: %s", strerror(-r));
+		return 1;
+	}
+	int status = serve(h);
+	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!clean && WIFSIGNALED(status))
+		fail(h, "the daemon was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (!clean)
+		fail(h, "the daemon ended with status %d", WEXITSTATUS(status));
+	else if (!h->ready)
+		fail(h, "the daemon ended before the mount was ready");
+	/* With nobody reading the device, what waits on the mount is ended by closing it; then nothing is busy. */
+	bool was_ready = h->ready;
+	close(h->device_fd);
+	holder_unmount(h);
+	pid_remove(h);
+	if (h->probe > 0)
+		kill(h->probe, SIGKILL);
+	return clean && was_ready ? 0 : 1;
+}

@@ -1,0 +1,31 @@
+/* The holder's work: a mount, its device descriptor and its shared memory, and the daemon that serves it. */
+#ifndef DIOS_MOUNT_TOOLS_HOLDER_H
+#define DIOS_MOUNT_TOOLS_HOLDER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include "mount-tools/control.h"
+#include "mount-tools/mount_options.h"
+
+struct holder {
+	const char *data, *mount;            /* absolute paths */
+	const struct mount_options *options;
+	int device_fd, region_fd, signal_fd;
+	struct control control;              /* to the daemon */
+	pid_t daemon, probe;                 /* 0: none */
+	bool mounted, ready, stopping, pid_written;
+	int report_fd;                       /* to the starter: "ready" or a sentence; -1: told */
+};
+
+/* Serves until the mount ends or SIGTERM comes. Returns the exit status. Takes report_fd. */
+int holder_run(struct holder *h);
+
+/* holder_mount.c */
+/* Errors are told to people in error[]. */
+int holder_check(const char *data, const char *mount, char *error, size_t error_size);
+int holder_open_device(int *ret_fd, char *error, size_t error_size);
+int holder_mount(struct holder *h, char *error, size_t error_size);
+void holder_unmount(struct holder *h);        /* writes back what the kernel has; detaches when it is busy */
+bool holder_is_mounted(const char *mount);    /* by a dios */
+
+#endif
