@@ -121,6 +121,8 @@ enum { COMMIT_FORCE = 1 /* whatever the version */, COMMIT_APPEND = 2 /* at the 
 	COMMIT_TRUNCATE = 8 /* the object ends after these bytes */ };
 int reference_commit(struct reference *r, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, uint64_t *ret_version);
 int object_set_produced(struct objects *os, uint64_t ino, enum produced produced);
+/* Records a task's state (change->ino is filled in). A task that has exited or failed stays so: -EINVAL. */
+int object_update_task(struct objects *os, uint64_t ino, const struct command_task_update *change);
 
 #define STREAM_RECORD_MAX (1u << 20)   /* bytes in one record */
 /* Streams. One call appends one record, whole or not at all. */
