@@ -63,9 +63,9 @@ enum dios_flag {
 
 /* create --------------------------------------------------------------------------
  * Makes an object; returns its name (ret_name may be NULL) and a reference to it. The name is random, or
- * made from `string` (SHA-256 of realm and string; at most 1,023 bytes; never a secret), or from
- * `parent` and `counter`, so that a task run again makes the same names. With `path`, a new place in the
- * mount, it is linked there too: -ENOENT, -ENOTDIR, -EACCES as open(2). Flags: LOCAL, EXISTING, MEMORY,
+ * made from `string` (SHA-256 of realm and string; at most 1,023 bytes; never a secret; no path with it),
+ * or from `parent` and `counter`, so that a task run again makes the same names. With `path`, a new place
+ * in the mount, it is linked there too: -ENOENT, -ENOTDIR, -EACCES as open(2). Flags: LOCAL, EXISTING, MEMORY,
  * UNPRODUCED, DIRECT, END_ON_CLOSE. -EEXIST; -ENOSPC; -EDQUOT; -ENAMETOOLONG. */
 struct dios_create_options {
 	enum dios_kind kind;                     /* default DIOS_BLOB; tasks are made by dios_run */
