@@ -232,10 +232,15 @@ int state_each_name(struct state *s, const struct name *after, int (*each)(void 
 
 	while (r == 0 && kv_iter_valid(s->kv, it)) {
 		struct slice key = kv_iter_key(s->kv, it), value = kv_iter_value(s->kv, it);
-		uint32_t slot = key.size > STATE_KEY_PREFIX ? (uint32_t)key.data[0] << 8 | key.data[1] : 0;
-		struct state_key names = key_slot(KEY_NAME, (uint16_t)slot);
-		int order = memcmp(key.data, names.data, key.size < STATE_KEY_PREFIX ? key.size : STATE_KEY_PREFIX);
 		struct name name;
+
+		if (key.size < STATE_KEY_PREFIX) {
+			r = -EBADMSG;
+			break;
+		}
+		uint32_t slot = (uint32_t)key.data[0] << 8 | key.data[1];
+		struct state_key names = key_slot(KEY_NAME, (uint16_t)slot);
+		int order = memcmp(key.data, names.data, STATE_KEY_PREFIX);
 
 		if (order > 0 && slot == UINT16_MAX)
 			break;
