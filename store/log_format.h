@@ -26,7 +26,13 @@ enum log_kind {
 
 struct log_position { uint64_t seq; uint32_t offset; };
 
-struct log_segment_header { uint64_t seq, tail_seq, salt; uint32_t size; };
+struct log_segment_header {
+	uint64_t seq;                    /* of this life of the segment; grows */
+	uint64_t tail_seq;               /* the oldest segment that was needed when the header was written */
+	uint64_t salt;
+	uint32_t size;                   /* bytes */
+	struct log_position synced;      /* as in a record: what older segments held is gone because this much is safe */
+};
 
 struct log_record {
 	enum log_kind kind;

@@ -5,8 +5,9 @@
  * and come back at its end: the header is synced before the segment is used, and says where the chain begins, so that a
  * crash at any step leaves either the old segment, whole and unneeded, or an empty new one.
  *
- * Locks, in order: `append` (one writer), `sync` (one fdatasync at a time, so that an error that the kernel reports only
- * once cannot reach one caller and be missed by another; neither appends nor reads wait for it), `lock` (the memory). */
+ * Locks, in order: `append` (one writer), `sync` (one fdatasync at a time: who waits for it is mostly served by the one
+ * before or shares the next, and an error that the kernel reports only once cannot reach one caller and be missed by
+ * another; neither appends nor reads wait for it), `lock` (the memory). */
 #ifndef DIOS_STORE_LOG_INTERNAL_H
 #define DIOS_STORE_LOG_INTERNAL_H
 
@@ -32,7 +33,8 @@ struct log_place { uint64_t term, seq; uint32_t offset, size; };
 struct log_member {                   /* a group */
 	uint32_t group;
 	uint64_t term, voted_for, base_index, base_term;
-	bool base_known;                  /* recovery: its base was stated, or it began with entry 1 */
+	bool seen, stated;                /* recovery: an entry was read; a base was read, namely: */
+	uint64_t stated_index, stated_term;
 	uint64_t state_seq;               /* the segment of its newest LOG_STATE record; 0: there is none */
 	struct log_place *places;         /* places[first .. first + count): entries base_index + 1 and on */
 	size_t first, count, capacity;
@@ -46,7 +48,6 @@ struct log {
 	uint32_t segment_size;
 
 	struct lock append, sync, lock;
-	pthread_cond_t synced_changed;
 
 	/* Written under append and lock, read under either. */
 	struct log_segments chain;
@@ -61,12 +62,12 @@ struct log {
 	uint64_t next_seq;
 	uint32_t next_number;
 	bool torn;                        /* bytes after the end may look like records: the next record goes to a new segment */
+	struct log_position opened_end;   /* where the log ended when it was opened */
 	int (*make_room)(void *arg, uint64_t bytes);
 	void *make_room_arg;
 
 	/* Under lock. */
 	struct log_position synced;
-	bool syncing;                     /* somebody leads a sync */
 	int error;                        /* after a failed sync: refused for ever */
 };
 
@@ -98,7 +99,6 @@ void log_member_set_base(struct log *log, struct log_member *m, uint64_t index, 
 int log_write_record(struct log *log, const struct log_record *record, struct log_position *ret_position);
 int log_write_entries(struct log *log, uint32_t group, const struct log_entry *entries, size_t count);
 int log_write_state(struct log *log, const struct log_member *m, uint64_t *ret_seq);
-int log_sync_all(struct log *log);                             /* sync not held: syncs the chain to its end */
 
 /* log_compact.c; append held. Takes what nothing needs off the chain's beginning. */
 void log_trim(struct log *log);
