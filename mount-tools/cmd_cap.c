@@ -100,7 +100,7 @@ static int run_mint(struct cli *cli)
 	struct limits l = { 0 };
 	struct task task = { .ref = -1 };
 	char token[DIOS_TOKEN_SIZE];
-	dios_ref ref;
+	dios_ref ref = -1;
 
 	if (read_limits(cli, &l) != 0)
 		return EXIT_USAGE;
@@ -346,7 +346,7 @@ static int run_revoke(struct cli *cli)
 {
 	_cleanup_free_ char *path = NULL;
 	struct token token;
-	dios_ref ref;
+	dios_ref ref = -1;
 	int status, r;
 
 	if (!cli_has(cli, CAP_ALL)) {

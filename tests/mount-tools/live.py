@@ -1,0 +1,103 @@
+"""A mount of its own for a test: DIOS is a built mount-tools/dios, its daemon and helpers beside it."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import tap
+
+
+class Live:
+    """A fresh data directory, mounted; taken away at the end of the with block."""
+
+    def __init__(self, dios):
+        if os.geteuid() != 0:
+            tap.skip_all('mounting needs root')
+        if not os.path.exists('/dev/fuse'):
+            tap.skip_all('there is no /dev/fuse')
+        self.dios = os.path.realpath(dios)
+        self.tools = os.path.dirname(self.dios)
+        self.work = tempfile.mkdtemp(prefix='dios-cli.', dir=os.environ.get('TMPDIR', '/var/tmp'))
+        os.chmod(self.work, 0o755)
+        self.data, self.mount = os.path.join(self.work, 'data'), os.path.join(self.work, 'mnt')
+        self.holder = None
+        self.environment = {k: v for k, v in os.environ.items() if k != 'DIOS_MOUNT'}
+
+    def __enter__(self):
+        os.mkdir(self.mount)
+        made = self.plain('init', self.data)
+        if made.returncode == 0:
+            self.up()
+        else:
+            self.fail(made.stderr)
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def fail(self, why):
+        tap.ok(False, 'the mount comes up', why)
+        shutil.rmtree(self.work, ignore_errors=True)
+        tap.done()
+
+    def up(self):
+        log = os.path.join(self.work, 'log')
+        with open(log, 'ab') as f:
+            started = subprocess.run([os.path.join(self.tools, 'mount.dios'), self.data, self.mount], stdin=subprocess.DEVNULL, stdout=f,
+                                     stderr=subprocess.STDOUT, env=self.environment, timeout=120, check=False)
+        if started.returncode != 0:
+            with open(log, encoding='utf-8', errors='replace') as f:
+                self.fail(f.read()[-2000:])
+        self.holder = json.loads(self.run('status', '--json').stdout)['holder_pid']
+
+    def down(self):
+        """Ends the holder, which ends the daemon and unmounts."""
+        if not self.holder:
+            return
+        try:
+            os.kill(self.holder, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        deadline = time.monotonic() + 60
+        pidfd = None
+        try:
+            pidfd = os.pidfd_open(self.holder)
+            import select
+            select.select([pidfd], [], [], max(0, deadline - time.monotonic()))
+        except ProcessLookupError:
+            pass
+        finally:
+            if pidfd is not None:
+                os.close(pidfd)
+        with open('/proc/self/mounts', encoding='utf-8') as f:
+            if f' {self.mount} ' in f.read():
+                subprocess.run(['umount', '-l', self.mount], check=False)
+        self.holder = None
+
+    def plain(self, *words, **options):
+        """dios without --mount."""
+        options.setdefault('stdin', subprocess.DEVNULL)
+        options.setdefault('timeout', 60)
+        if 'input' in options:
+            del options['stdin']
+        return subprocess.run([self.dios, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=options.pop('text', True),
+                              env=options.pop('env', self.environment), check=False, **options)
+
+    def run(self, *words, **options):
+        return self.plain('--mount', self.mount, *words, **options)
+
+    def path(self, *parts):
+        return os.path.join(self.mount, *parts)
+
+    def write(self, name, content):
+        with open(self.path(name), 'wb') as f:
+            f.write(content if isinstance(content, bytes) else content.encode())
+        return self.path(name)
+
+    def read(self, name):
+        with open(self.path(name), 'rb') as f:
+            return f.read()
