@@ -102,15 +102,15 @@ static int apply_tail(struct blocks *b, const struct command_commit *c, uint64_t
 	r = blocks_check_trims(b, c->tail_block, c->tail_count);
 	for (uint32_t i = 0; r == 0 && i < c->tail_count; i++) {
 		uint64_t block = c->tail_block + i;
-		bool in_tail = !c->tail_present || (c->tail_present[i / 8] >> (i % 8) & 1);
 		bool present, row;
+		if (c->tail_present && !(c->tail_present[i / 8] >> (i % 8) & 1))
+			continue;
 		r = block_state(b, block, &present, &row);
 		if (r < 0)
 			break;
-		if (row || (present && (block != cut || !in_tail)))
+		if (row || (present && block != cut))
 			return -EINVAL;
-		if (in_tail)
-			r = block_set(b, block, c->tail_crcs[i]);
+		r = block_set(b, block, c->tail_crcs[i]);
 	}
 	return r;
 }

@@ -78,14 +78,19 @@ static bool is_torn_mix(const struct sim *s, const struct content *before, const
 static bool allowed_content(struct matching *w, unsigned node, const struct content *found)
 {
 	const struct model_node *n = &w->m->nodes[node];
-	if (content_equal(n->content, found)) return true;
-	const struct sim_contents *c = &w->s->contents[node];
-	if (w->s->torn.valid && w->s->torn.node == node && w->s->torn.life == n->life && c->count > 0 && !w->exact
-		&& is_torn_mix(w->s, c->items[c->count - 1].content, found)) return true;
-	if (!w->power_cut) return false;
-	for (size_t i = n->content_floor; i < c->count; i++)
-		if (c->items[i].life == n->life && content_equal(c->items[i].content, found)) return true;
-	return false;
+	const struct sim *s = w->s;
+	if (w->exact) return content_equal(n->content, found);
+	/* Newest first: after a kill only that one, after a power cut any since the last durable one. */
+	const struct sim_contents *c = &s->contents[node];
+	const struct content *newest = NULL;
+	for (size_t i = c->count; i > 0; i--) {
+		if (c->items[i - 1].life != n->life) continue;
+		if (!newest) newest = c->items[i - 1].content;
+		if (content_equal(c->items[i - 1].content, found)) return true;
+		if (!w->power_cut || i - 1 <= n->content_floor) break;
+	}
+	if (s->changed.valid && s->changed.node == node && s->changed.life == n->life && content_equal(s->changed.content, found)) return true;
+	return newest && s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found);
 }
 
 static unsigned subdirectories(const struct model *m, unsigned node)
@@ -218,6 +223,8 @@ int check_recovered(struct sim *s, bool power_cut)
 	if (s->maybe_valid) model_done(&s->maybe);
 	content_unref(s->torn.bytes);
 	memset(&s->torn, 0, sizeof(s->torn));
+	content_unref(s->changed.content);
+	memset(&s->changed, 0, sizeof(s->changed));
 	s->maybe_valid = false;
 	if (!found) return sim_fail(s, "after a %s no allowed state of %zu is there; against the newest: %s", power_cut ? "power cut" : "kill", count, first_why);
 	history_durable(s);

@@ -71,6 +71,7 @@ int sim_run(uint64_t seed, unsigned operations, unsigned faults, bool verbose, c
 	model_done(&s->model);
 	if (s->maybe_valid) model_done(&s->maybe);
 	content_unref(s->torn.bytes);
+	content_unref(s->changed.content);
 	disk_free(s->disk);
 	free(s);
 	return r;

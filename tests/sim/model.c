@@ -177,7 +177,6 @@ int model_rename(struct model *m, unsigned parent, const char *name, unsigned ne
 		return 0;
 	}
 	if (target && target->node == e->node) return 0;
-	if (target && is_live_directory(m, target->node) && model_is_below(m, parent, target->node)) return ENOTEMPTY;
 	if (target) {
 		int error = rename_replace(m, e, target);
 		if (error) return error;

@@ -273,6 +273,14 @@ static void note_torn(struct sim *s, struct sim_handle *h, uint64_t offset, cons
 	s->torn.bytes = content_new(bytes, size);
 }
 
+static void note_changed(struct sim *s, struct sim_handle *h, struct model *scratch)
+{
+	s->changed.valid = true;
+	s->changed.node = h->node;
+	s->changed.life = h->life;
+	s->changed.content = content_ref(scratch->nodes[h->node].content);
+}
+
 static int op_write(struct sim *s)
 {
 	struct sim_handle *h = pick_handle(s);
@@ -320,11 +328,8 @@ static int op_reshape(struct sim *s)
 		r = reference_allocate(h->reference, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
 	}
 	bool crashed = disk_sim_crashed(s->disk);
-	if (crashed || r == 0) blob_changed(s, h, &scratch, h->node);   /* interrupted: both contents are allowed, as after any write */
-	if (crashed) {
-		s->maybe_valid = true;
-		model_copy(&s->maybe, &s->model);
-	}
+	if (crashed) note_changed(s, h, &scratch);
+	else if (r == 0) blob_changed(s, h, &scratch, h->node);
 	model_done(&scratch);
 	if (r < 0 && !crashed && !(r == -ENOSPC && s->disk_full)) return sim_fail(s, "truncate or punch gave %d", r);
 	return 0;
@@ -362,11 +367,8 @@ static int op_publish(struct sim *s)
 	scratch_init(&scratch, h->node, before);
 	model_write(&scratch, h->node, offset, bytes, size);
 	bool crashed = disk_sim_crashed(s->disk);
-	if ((crashed && !stale) || r == 0) blob_changed(s, h, &scratch, h->node);
-	if (crashed) {
-		s->maybe_valid = true;
-		model_copy(&s->maybe, &s->model);
-	}
+	if (crashed && !stale) note_changed(s, h, &scratch);
+	else if (r == 0) blob_changed(s, h, &scratch, h->node);
 	model_done(&scratch);
 	if (crashed || (r == -ENOSPC && s->disk_full)) return 0;
 	if (r != (stale ? -ESTALE : 0)) return sim_fail(s, "commit gave %d, expected %s", r, stale ? "ESTALE" : "success");
