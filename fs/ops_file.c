@@ -142,12 +142,12 @@ static ssize_t write_blob(struct handle *h, const char *data, size_t size, uint6
 
 /* The kernel put appended bytes into its cache where it believed the end to be. If somebody (commit_write, a token) has moved it meanwhile,
  * those pages are wrong, and are dropped once the kernel has let go of them (P7). */
-static void check_appended(struct fs *fs, struct handle *h, uint64_t offset, size_t size)
+static void check_appended(struct fs *fs, uint64_t ino, uint64_t offset, size_t size)
 {
 	struct attributes a;
 
-	if (object_get(fs->objects, h->entry->ino, &a) == 0 && a.record.size != offset + size)
-		invalidate_node(fs, h->entry->ino, true);
+	if (object_get(fs->objects, ino, &a) == 0 && a.record.size != offset + size)
+		invalidate_node(fs, ino, true);
 }
 
 static void reply_written(void *arg, fuse_req_t req) { fuse_reply_write(req, (size_t)(uintptr_t)arg); }
@@ -179,9 +179,10 @@ static void op_write(fuse_req_t req, fuse_ino_t node, const char *data, size_t s
 		return;
 	}
 	bool appended = !fi->writepage && (fi->flags & O_APPEND);
+	/* After the answer the handle may be gone. */
 	fuse_reply_write(req, (size_t)n);
 	if (appended)
-		check_appended(fs, h, (uint64_t)offset, (size_t)n);
+		check_appended(fs, node, (uint64_t)offset, (size_t)n);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct fuse_file_info *fi)
