@@ -200,7 +200,7 @@ int cluster_open(struct store *store, struct clock *clock, struct random_source 
 	c->random = random;
 	lock_init(&c->lock, "cluster client", LOCK_LEAF);
 	pthread_cond_init(&c->room, NULL);
-	int r = shard_open(store, clock, random, &(struct shard_options){ .id = 0 }, &c->shard);
+	int r = shard_open(store, clock, random, &(struct shard_options){ .id = 0, .flush_log_bytes = store->flush_log_bytes }, &c->shard);
 	if (r == 0) {
 		c->next_seq = (state_applied_index(shard_state(c->shard)) + 1) << SEQ_SHIFT;
 		r = connect_shard(c);

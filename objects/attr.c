@@ -111,6 +111,7 @@ int object_set_xattr(struct objects *os, uint64_t ino, const char *key, struct s
 {
 	if (strlen(key) > NAME_MAX_BYTES) return -ERANGE;
 	if (value.size > XATTR_VALUE_MAX) return -E2BIG;
+	if (!store_has_room(os->store, value.size)) return -ENOSPC;
 	return change_xattr(os, ino, key, value, flags, false);
 }
 

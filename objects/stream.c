@@ -76,8 +76,9 @@ ssize_t stream_append(struct reference *r, const void *data, size_t size, bool d
 	ssize_t n;
 	if (r->options.range_length != UINT64_MAX) n = -EACCES;   /* a range of a stream is for reading */
 	else if (size == 0) n = 0;
-	else if (!(o->record.flags & CREATE_STREAM_DIRECT)) n = append_durable(o, data, size, durable);
-	else n = o->direct ? direct_stream_append(o->direct, data, size) : -EPIPE;
+	else if (o->record.flags & CREATE_STREAM_DIRECT) n = o->direct ? direct_stream_append(o->direct, data, size) : -EPIPE;
+	else if (!store_has_room(o->os->store, size)) n = -ENOSPC;
+	else n = append_durable(o, data, size, durable);
 	if (n > 0) {
 		o->changed = true;
 		o->change++;

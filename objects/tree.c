@@ -90,6 +90,7 @@ static int commit_before(struct objects *os, uint64_t ino)
 int object_link(struct objects *os, uint64_t ino, uint64_t parent, const char *entry, size_t size, struct attributes *ret)
 {
 	int r = entry_check(entry, size);
+	if (r == 0 && !store_has_room(os->store, size)) r = -ENOSPC;
 	if (r == 0) r = commit_before(os, ino);
 	if (r < 0) return r;
 	struct object *o;

@@ -16,7 +16,9 @@
 
 #define RESERVE_BYTES (16ull << 20)        /* growth stops when the disk has less: deletions and the log go on */
 #define RESERVE_BYTES_SIM (2ull << 20)
-#define ROOM_STEP (8ll << 20)              /* bytes that may be written before the disk is asked again */
+#define ROOM_STEP_SHARE 8                  /* of the reserve: what may be written before the disk is asked again; a byte is on disk up to three times for a while */
+#define FLUSH_LOG_BYTES (64ull << 20)      /* replayed in about a second */
+#define FLUSH_LOG_BYTES_SIM (256ull << 10)
 #define HEADS_OPEN_MAX 256u                /* descriptors; the hard limit of a process may be as low as 4,096 */
 #define SIM_SEGMENT_SIZE (1u << 20)
 #define KV_CACHE_INIT (8ull << 20)
@@ -175,6 +177,7 @@ static int open_posix(struct store *s, const char *directory, uint64_t cache_byt
 	r = kv_rocksdb_open(state, false, cache_bytes, &s->kv);
 	if (r < 0) return store_say(error, error_size, r, "the state in %s cannot be opened: %s", state, r == -EBADMSG ? "it is damaged" : strerror(-r));
 	s->reserve_bytes = RESERVE_BYTES;
+	s->flush_log_bytes = FLUSH_LOG_BYTES;
 	return open_parts(s, boot_id, LOG_SEGMENT_SIZE, error, error_size);
 }
 
@@ -201,6 +204,7 @@ int store_open_sim(struct disk *disk, struct random_source *random, const uint8_
 	if (!s) return -ENOMEM;
 	s->disk = disk;
 	s->reserve_bytes = RESERVE_BYTES_SIM;
+	s->flush_log_bytes = FLUSH_LOG_BYTES_SIM;
 	struct inspection found = { 0 };
 	int r = disk_list(disk, ".", inspect, &found);
 	if (r == 0 && !found.has_format) {
@@ -231,7 +235,7 @@ void store_close(struct store *s)
 	free(s);
 }
 
-/* The disk is asked once for every few megabytes: what other programs write meanwhile is within the reserve. */
+/* The disk is asked once for every part of the reserve: what is written meanwhile, by us or by others, has room in the rest. */
 bool store_has_room(struct store *s, uint64_t bytes)
 {
 	int64_t want = bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
@@ -243,6 +247,7 @@ bool store_has_room(struct store *s, uint64_t bytes)
 		return false;
 	}
 	int64_t left = (int64_t)((space.free_bytes - s->reserve_bytes - bytes) / 4);
-	atomic_store(&s->room_left, left < ROOM_STEP ? left : ROOM_STEP);
+	int64_t step = (int64_t)(s->reserve_bytes / ROOM_STEP_SHARE);
+	atomic_store(&s->room_left, left < step ? left : step);
 	return true;
 }

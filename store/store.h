@@ -31,6 +31,7 @@ struct store {
 	uint8_t cluster_id[16], disk_id[16];
 	uint64_t node_id;
 	uint8_t cluster_key[32];
+	uint64_t flush_log_bytes;       /* when the log is longer, the state is to be flushed and the log compacted */
 	/* private */
 	struct disk_file *lock_file;
 	bool owns_disk;

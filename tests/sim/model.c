@@ -166,10 +166,10 @@ int model_rename(struct model *m, unsigned parent, const char *name, unsigned ne
 	struct model_entry *e = model_find(m, parent, name);
 	if (!e) return ENOENT;
 	struct model_entry *target = model_find(m, new_parent, new_name);
-	if (is_live_directory(m, e->node) && model_is_below(m, new_parent, e->node)) return EINVAL;
 	if (target && noreplace) return EEXIST;
+	if (!target && exchange) return ENOENT;
+	if (is_live_directory(m, e->node) && model_is_below(m, new_parent, e->node)) return EINVAL;
 	if (exchange) {
-		if (!target) return ENOENT;
 		if (is_live_directory(m, target->node) && model_is_below(m, parent, target->node)) return EINVAL;
 		unsigned node = e->node;
 		e->node = target->node;

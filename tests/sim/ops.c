@@ -516,7 +516,10 @@ static int op_fullness(struct sim *s)
 {
 	if (!s->disk_full && sim_below(s, 4)) return 0;
 	s->disk_full = !s->disk_full;
-	disk_sim_set_capacity(s->disk, s->disk_full ? 1 : 256ull << 20);
+	struct disk_space space;
+	if (disk_space(s->disk, &space) < 0) return disk_sim_crashed(s->disk) ? 0 : sim_fail(s, "the disk's size cannot be read");
+	/* Nothing but the reserve is left: growth is refused, all else goes on. */
+	disk_sim_set_capacity(s->disk, s->disk_full ? space.total_bytes - space.free_bytes + s->store->reserve_bytes : 256ull << 20);
 	return 0;
 }
 
