@@ -89,8 +89,9 @@ static bool allowed_content(struct matching *w, unsigned node, const struct cont
 		if (content_equal(c->items[i - 1].content, found)) return true;
 		if (!w->power_cut || i - 1 <= n->content_floor) break;
 	}
+	if (!newest) return content_equal(n->content, found);   /* made by the interrupted operation */
 	if (s->changed.valid && s->changed.node == node && s->changed.life == n->life && content_equal(s->changed.content, found)) return true;
-	return newest && s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found);
+	return s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found);
 }
 
 static unsigned subdirectories(const struct model *m, unsigned node)

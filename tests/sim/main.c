@@ -12,6 +12,7 @@ static int64_t sim_now(struct clock *c) { return ((struct sim_clock *)c)->now_ns
 static int crash(struct sim *s)
 {
 	bool power_cut = sim_below(s, 2);
+	if (s->verbose) printf("# %u %s\n", s->operations, power_cut ? "power cut" : "kill");
 	s->crashes++;
 	s->power_cuts += power_cut;
 	s->disk_full = false;
@@ -57,6 +58,7 @@ int sim_run(uint64_t seed, unsigned operations, unsigned faults, bool verbose, c
 	struct sim *s = calloc(1, sizeof(*s));
 	if (!s) return -ENOMEM;
 	s->seed = seed;
+	s->verbose = verbose;
 	s->clock = (struct sim_clock){ .clock = { .wall_ns = sim_now, .boot_ns = sim_now }, .now_ns = 1700000000 * NS_PER_SECOND };
 	random_seeded_init(&s->random, seed);
 	random_seeded_init(&s->disk_random, seed ^ 0x9e3779b97f4a7c15ull);

@@ -525,14 +525,17 @@ static int op_fullness(struct sim *s)
 
 int sim_operation(struct sim *s)
 {
-	static const struct { int (*run)(struct sim *s); unsigned weight; } table[] = {
-		{ op_make, 10 }, { op_link, 3 }, { op_unlink, 5 }, { op_rename, 6 }, { op_attributes, 4 }, { op_open, 6 }, { op_write, 22 },
-		{ op_reshape, 6 }, { op_publish, 6 }, { op_read, 14 }, { op_sync, 4 }, { op_stream, 6 }, { op_token, 4 }, { op_time, 5 }, { op_fullness, 1 } };
+	static const struct { const char *name; int (*run)(struct sim *s); unsigned weight; } table[] = {
+		{ "make", op_make, 10 }, { "link", op_link, 3 }, { "unlink", op_unlink, 5 }, { "rename", op_rename, 6 }, { "attributes", op_attributes, 4 }, { "open", op_open, 6 }, { "write", op_write, 22 },
+		{ "reshape", op_reshape, 6 }, { "publish", op_publish, 6 }, { "read", op_read, 14 }, { "sync", op_sync, 4 }, { "stream", op_stream, 6 }, { "token", op_token, 4 }, { "time", op_time, 5 }, { "fullness", op_fullness, 1 } };
 	unsigned total = 0;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) total += table[i].weight;
 	unsigned at = (unsigned)sim_below(s, total);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (at < table[i].weight) return table[i].run(s);
+		if (at < table[i].weight) {
+			if (s->verbose) printf("# %u %s at step %llu\n", s->operations, table[i].name, (unsigned long long)disk_sim_steps(s->disk));
+			return table[i].run(s);
+		}
 		at -= table[i].weight;
 	}
 	return 0;

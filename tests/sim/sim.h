@@ -22,6 +22,7 @@ struct sim_token { char text[TOKEN_TEXT_MAX + 1]; unsigned node; uint64_t life; 
 
 struct sim {
 	uint64_t seed;
+	bool verbose;                                 /* prints each operation */
 	struct random_seeded random, disk_random;
 	struct sim_clock clock;
 	struct disk *disk;
