@@ -149,6 +149,8 @@ void fs_stop(struct fs *fs)
 {
 	if (fs->loop)
 		loop_stop(fs->loop);
+	if (fs->magic)
+		magic_stop(fs->magic);
 	/* The waiters' retries and the notifier's answers use handles: they end first. */
 	notifier_free(fs->notifier);
 	fs->notifier = NULL;

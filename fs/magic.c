@@ -22,8 +22,10 @@ int magic_new(struct fs *fs, struct magic **ret_magic)
 		return -ENOMEM;
 	m->fs = fs;
 	int r = tokens_new(fs, &m->tokens);
+	if (r == 0)
+		r = fsck_new(fs, &m->fsck);
 	if (r < 0) {
-		free(m);
+		magic_free(m);
 		return r;
 	}
 	*ret_magic = m;
@@ -34,9 +36,12 @@ void magic_free(struct magic *m)
 {
 	if (!m)
 		return;
+	fsck_free(m->fsck);
 	tokens_free(m->tokens);
 	free(m);
 }
+
+void magic_stop(struct magic *m) { fsck_stop(m->fsck); }
 
 void magic_set_buffers(struct fs *fs, const struct magic_buffers *buffers) { fs->magic->buffers = buffers; }
 
@@ -94,6 +99,8 @@ void magic_reply_object(fuse_req_t req, uint64_t ino, bool owner_only)
 	fuse_reply_entry(req, &entry);
 }
 
+static mode_t file_mode(uint64_t file) { return S_IFREG | (magic_files[file].print ? 0444 : 0400); }
+
 static int fixed_mode(uint64_t node, mode_t *ret_mode)
 {
 	uint64_t number = node & ~INO_LOCAL_BIT;
@@ -109,7 +116,7 @@ static int fixed_mode(uint64_t node, mode_t *ret_mode)
 		}
 	if (number < FIXED_FILES || number - FIXED_FILES >= magic_file_count)
 		return -ESTALE;
-	*ret_mode = S_IFREG | 0444;
+	*ret_mode = file_mode(number - FIXED_FILES);
 	return 0;
 }
 
@@ -122,7 +129,7 @@ static void root_lookup(fuse_req_t req, const char *name)
 		}
 	for (size_t i = 0; i < magic_file_count; i++)
 		if (strcmp(name, magic_files[i].name) == 0) {
-			magic_reply_entry(req, INO_LOCAL_BIT | (FIXED_FILES + i), S_IFREG | 0444);
+			magic_reply_entry(req, INO_LOCAL_BIT | (FIXED_FILES + i), file_mode(i));
 			return;
 		}
 	reply_error(req, ENOENT);
@@ -238,6 +245,10 @@ void magic_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 	}
 	if ((fi->flags & O_ACCMODE) != O_RDONLY) {
 		reply_error(req, EACCES);
+		return;
+	}
+	if (!magic_files[number - FIXED_FILES].print) {
+		fsck_open(fs->magic->fsck, req, node, fi);
 		return;
 	}
 	buffer_init(&text, 16u << 20);

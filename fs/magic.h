@@ -20,6 +20,7 @@ static inline uint64_t magic_node(enum magic_class class, uint64_t number)
 
 int magic_new(struct fs *fs, struct magic **ret_magic);
 void magic_free(struct magic *m);
+void magic_stop(struct magic *m);     /* what runs beside the requests ends; requests have ended before */
 
 /* The operations, with a parent or node for which magic_is() holds (lookup also: the root and MAGIC_NAME). Each answers. */
 void magic_lookup(fuse_req_t req, uint64_t parent, const char *name);

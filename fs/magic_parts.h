@@ -13,6 +13,7 @@ struct magic {
 	struct fs *fs;
 	const struct magic_buffers *buffers;
 	struct tokens *tokens;
+	struct fsck *fsck;
 };
 
 /* magic.c */
@@ -27,9 +28,15 @@ struct magic_listing { fuse_req_t req; char *out; size_t size, used; bool plus; 
 bool magic_list_add(struct magic_listing *l, const char *name, uint64_t ino, mode_t mode, uint64_t cookie);   /* false: full */
 
 /* magic_text.c: the fixed files. */
-struct magic_file { const char *name; int (*print)(struct fs *fs, struct buffer *out); };
+struct magic_file { const char *name; int (*print)(struct fs *fs, struct buffer *out) /* NULL: fsck, root's only */; };
 extern const struct magic_file magic_files[];
 extern const size_t magic_file_count;
+
+/* magic_fsck.c: .dios/fsck */
+int fsck_new(struct fs *fs, struct fsck **ret_fsck);
+void fsck_free(struct fsck *f);
+void fsck_stop(struct fsck *f);                                          /* ends a check that runs; none begins any more */
+void fsck_open(struct fsck *f, fuse_req_t req, uint64_t node, const struct fuse_file_info *fi);
 
 /* magic_name.c: .dios/name */
 void name_lookup(fuse_req_t req, const char *name);

@@ -110,6 +110,14 @@ static int print_checksum(struct fs *fs, const struct record *now, struct buffer
 	return e < 0 ? e : buffer_printf(value, "crc32c-blocks:%08" PRIx32, c.crc);
 }
 
+static int print_lease(enum lease_mode lease, struct buffer *value)
+{
+	static const char *const text[] = { [LEASE_INVALID] = "invalid", [LEASE_SHARED] = "shared", [LEASE_EXCLUSIVE] = "exclusive",
+		[LEASE_MODIFIED] = "modified" };
+
+	return buffer_printf(value, "%s", (unsigned)lease < sizeof(text) / sizeof(text[0]) ? text[lease] : "unknown");
+}
+
 int virtual_xattr_get(struct fs *fs, uint64_t ino, const char *which, struct buffer *value)
 {
 	static const struct { const char *name; int (*print)(struct fs *fs, const struct record *r, struct buffer *value); } table[] = {
@@ -118,6 +126,10 @@ int virtual_xattr_get(struct fs *fs, uint64_t ino, const char *which, struct buf
 	};
 	struct attributes a;
 
+	if (strcmp(which, "lease") == 0) {
+		int r = object_get(fs->objects, ino, &a);
+		return r < 0 ? r : print_lease(a.lease, value);
+	}
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (strcmp(which, table[i].name) != 0)
 			continue;

@@ -1,0 +1,168 @@
+/* .dios/fsck: opening it for reading checks everything beside the working mount, and the text says what was found: a line for
+ * each problem, "note: " before what is none, and at last "clean" or "N problems". For root: it reads everybody's data.
+ *
+ * A check takes as long as reading all heads, so it has a thread of its own, one at a time; the open is answered when it is done, and
+ * ends with EINTR at a signal. The text is bounded: what no longer fits is only counted. */
+#include <string.h>
+
+#include "fs/magic_parts.h"
+#include "fs/open.h"
+#include "objects/check.h"
+
+#define TEXT_MAX (16u << 20)
+#define LINES_MAX (15u << 20)     /* the rest is for the end */
+
+struct fsck {
+	struct fs *fs;
+	struct lock lock;             /* guards running and joinable */
+	bool running, joinable;
+	_Atomic bool stop;
+	pthread_t thread;
+	/* Of the check that runs; only its thread uses them. */
+	fuse_req_t req;
+	struct slot_ref slot;
+	uint64_t node;
+	struct fuse_file_info fi;
+	struct buffer text;
+	bool cut;
+};
+
+int fsck_new(struct fs *fs, struct fsck **ret_fsck)
+{
+	struct fsck *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->fs = fs;
+	lock_init(&f->lock, "fsck", LOCK_LEAF);
+	*ret_fsck = f;
+	return 0;
+}
+
+void fsck_stop(struct fsck *f)
+{
+	bool joinable;
+
+	atomic_store(&f->stop, true);
+	lock_acquire(&f->lock);
+	joinable = f->joinable;
+	f->joinable = false;
+	lock_release(&f->lock);
+	if (joinable)
+		pthread_join(f->thread, NULL);
+}
+
+void fsck_free(struct fsck *f)
+{
+	if (!f)
+		return;
+	fsck_stop(f);
+	lock_done(&f->lock);
+	free(f);
+}
+
+static void add_line(void *arg, bool problem, const char *line)
+{
+	struct fsck *f = arg;
+
+	if (f->text.size + strlen(line) + 8 > LINES_MAX) {
+		f->cut = true;
+		return;
+	}
+	buffer_printf(&f->text, "%s%s\n", problem ? "" : "note: ", line);
+}
+
+static bool go_on(void *arg, uint64_t done, uint64_t total)
+{
+	struct fsck *f = arg;
+
+	(void)done;
+	(void)total;
+	return !atomic_load(&f->stop) && !fuse_req_interrupted(f->req);
+}
+
+static int check(struct fsck *f)
+{
+	struct check_options options = { .report = add_line, .progress = go_on, .arg = f };
+	struct check_result result;
+	struct objects *os = f->fs->objects;
+	int r = objects_check(objects_store(os), cluster_state(objects_cluster(os), ROOT_INO), &options, &result);
+
+	if (r < 0)
+		return r;
+	if (f->cut)
+		buffer_printf(&f->text, "note: there is more than fits here\n");
+	if (result.problems == 0)
+		buffer_printf(&f->text, "clean\n");
+	else
+		buffer_printf(&f->text, "%llu problem%s\n", (unsigned long long)result.problems, result.problems == 1 ? "" : "s");
+	return buffer_error(&f->text);
+}
+
+static void *run(void *arg)
+{
+	struct fsck *f = arg;
+
+	buffer_init(&f->text, TEXT_MAX);
+	f->cut = false;
+	int r = check(f);
+	struct slot_ref slot = f->slot;
+	bool stopped = atomic_load(&f->stop);
+	if (r < 0 || stopped)
+		buffer_done(&f->text);
+	/* At the end of the mount it stays unanswered, like all that waits. */
+	if (stopped)
+		return NULL;
+	if (r < 0)
+		reply_error(f->req, r);
+	else
+		open_text(f->req, f->node, f->node, &f->text, &f->fi);
+	slot_release(f->fs, slot);
+	lock_acquire(&f->lock);
+	f->running = false;
+	lock_release(&f->lock);
+	return NULL;
+}
+
+/* Claims the one check; joins the thread of the one before. */
+static bool claim(struct fsck *f)
+{
+	bool mine, join;
+
+	lock_acquire(&f->lock);
+	mine = !f->running && !atomic_load(&f->stop);
+	join = mine && f->joinable;
+	if (mine)
+		f->running = true;
+	if (join)
+		f->joinable = false;
+	lock_release(&f->lock);
+	if (join)
+		pthread_join(f->thread, NULL);
+	return mine;
+}
+
+void fsck_open(struct fsck *f, fuse_req_t req, uint64_t node, const struct fuse_file_info *fi)
+{
+	if (!claim(f)) {
+		reply_error(req, EBUSY);
+		return;
+	}
+	f->req = req;
+	f->node = node;
+	f->fi = *fi;
+	f->slot = request_take_slot();
+	struct slot_ref slot = f->slot;
+	/* Under the lock, so that fsck_stop sees the thread or its beginning is refused. */
+	lock_acquire(&f->lock);
+	int r = pthread_create(&f->thread, NULL, run, f);
+	if (r == 0)
+		f->joinable = true;
+	else
+		f->running = false;
+	lock_release(&f->lock);
+	if (r != 0) {
+		reply_error(req, r);
+		slot_release(f->fs, slot);
+	}
+}
