@@ -278,10 +278,21 @@ int blocks_clear(struct blocks *b, uint64_t block, uint64_t count)
 	return apply_put_u64(b->a, &key, high - low);
 }
 
-int blocks_check_trims(struct blocks *b, uint64_t block, uint64_t count)
+/* One of the blocks [low, high) is in the tail, whose bitmap begins at `block`. */
+static bool any_in_tail(const uint8_t *present, uint64_t block, uint64_t low, uint64_t high)
+{
+	for (uint64_t i = low; i < high; i++) {
+		if (!present || bit(present, (unsigned)(i - block)))
+			return true;
+	}
+	return false;
+}
+
+int blocks_check_trims(struct blocks *b, uint64_t block, uint32_t count, const uint8_t *present)
 {
 	struct state_key from = key_ino(KEY_TRIM, b->r->ino), below = key_after(&from);
 	struct kv *kv = b->a->s->kv;
+	uint64_t end = block + count;
 	int r = 0;
 
 	if (b->r->trims == 0)
@@ -292,8 +303,8 @@ int blocks_check_trims(struct blocks *b, uint64_t block, uint64_t count)
 		return apply_fatal(b->a, -ENOMEM);
 	for (; r == 0 && kv_iter_valid(kv, it); kv_iter_next(kv, it)) {
 		struct slice value = kv_iter_value(kv, it);
-		uint64_t low = key_last_u64(kv_iter_key(kv, it)), length = value.size == 8 ? get_be64(value.data) : 0;
-		if (low < block + count && block < low + length)
+		uint64_t low = key_last_u64(kv_iter_key(kv, it)), high = value.size == 8 ? low + get_be64(value.data) : low;
+		if (any_in_tail(present, block, low > block ? low : block, high < end ? high : end))
 			r = -EINVAL;
 	}
 	int error = kv_iter_error(kv, it);

@@ -5,7 +5,7 @@
  *   - a tail block was a hole before, or is the block that the old size cut (then the blob does not shrink). Anything else would mean that
  *     committed bytes were overwritten in the heads before the commit;
  *   - a tail block has no row and no trim that the heads have still to absorb: absorbing would lay old bytes or zeros over the tail. Absorb
- *     first, or give the block as a row;
+ *     first, or give the block as a row. A block absent from the tail is left as it is, and may have a row in the same command;
  *   - where the blob shrinks into the middle of a block that is there, that block is given as a row or hole: its bytes past the new
  *     size must become zeros, and its checksum must say so. */
 #include <string.h>
@@ -99,7 +99,7 @@ static int apply_tail(struct blocks *b, const struct command_commit *c, uint64_t
 		return 0;
 	if (c->tail_block >= block_count(c->size) || c->tail_count > block_count(c->size) - c->tail_block)
 		return -EINVAL;
-	r = blocks_check_trims(b, c->tail_block, c->tail_count);
+	r = blocks_check_trims(b, c->tail_block, c->tail_count, c->tail_present);
 	for (uint32_t i = 0; r == 0 && i < c->tail_count; i++) {
 		uint64_t block = c->tail_block + i;
 		bool present, row;
@@ -220,7 +220,7 @@ int apply_commit(struct apply *a, const struct command *command)
 /* A row stays while a trim of its block is still to be absorbed: the head takes trims first, and would punch the row's bytes. */
 static int absorb_row(struct blocks *b, const struct command_absorbed_row *row)
 {
-	int trimmed = blocks_check_trims(b, row->block, 1);
+	int trimmed = blocks_check_trims(b, row->block, 1, NULL);
 	if (trimmed < 0)
 		return trimmed == -EINVAL ? 0 : trimmed;
 

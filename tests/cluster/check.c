@@ -175,6 +175,7 @@ static void check_blob(struct check *c, const struct record *r)
 	struct buffer content _cleanup_buffer_;
 	uint64_t keys = 0;
 
+	buffer_init(&content, 8u << 20);
 	for_each(c, KEY_CRC, r->ino, check_crc_entry, &h);
 	for_each(c, KEY_ROW, r->ino, check_row, &h);
 	for_each(c, KEY_TRIM, r->ino, count_key, &h.trims);
@@ -185,7 +186,6 @@ static void check_blob(struct check *c, const struct record *r)
 			(unsigned long long)h.present, (unsigned long long)r->blocks);
 		return;
 	}
-	buffer_init(&content, 8u << 20);
 	require(c, h.present == 0 && h.trims == 0 && keys == (r->size > 0), "inline blob %llx has blocks", (unsigned long long)r->ino);
 	require(c, state_get_inline(c->f->state, r->ino, &content) == 0 && content.size == r->size && r->blocks == (r->size + 511) / 512,
 		"inline blob %llx has another size", (unsigned long long)r->ino);
