@@ -131,6 +131,7 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	struct publication p = { .o = o, .offset = offset, .end = offset + size, .data = data };
 	p.size = (flags & COMMIT_TRUNCATE) || p.end > o->record.size ? p.end : o->record.size;
 	blob_dirty_begin(o);
+	o->publishing = true;
 	o->mtime_now_ns = clock_wall_ns(o->os->clock);
 	o->change++;
 	o->changed = true;

@@ -25,7 +25,7 @@ void blob_dirty_clear(struct object *o)
 	for (size_t i = 0; i < o->note_count; i++) stage_release(o->os->store->stage, o->notes[i]);
 	o->note_count = 0;
 	o->staged_bytes = o->tail_bytes = 0;
-	o->moving = false;
+	o->moving = o->publishing = false;
 	o->kill_privilege = false;
 	table_clear_dirty(o);
 }
@@ -103,7 +103,9 @@ static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, 
 
 static int note_tail(struct object *o, uint64_t offset, uint64_t size)
 {
-	int r = blob_note(o, STAGE_TAIL, offset, size);
+	int r = 0;
+	if (o->publishing) dirty_note(o, offset + size, 0);
+	else r = blob_note(o, STAGE_TAIL, offset, size);
 	if (r == 0) r = extents_put(&o->dirty, EXTENT_TAIL, offset, size, (struct stage_place){ 0 });
 	return r;
 }

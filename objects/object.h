@@ -54,6 +54,7 @@ struct object {
 	int64_t dirty_since_ns;       /* boot clock */
 	uint64_t stage_seq;           /* highest sequence number staged */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
+	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
 	bool kill_privilege;
 	bool may_have_rows;           /* false: certainly no rows or trims in the state */
 	struct object *dirty_prev, *dirty_next;   /* objects.dirty_list, guarded by table_lock */
