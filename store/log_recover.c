@@ -221,7 +221,8 @@ static int load(struct recovery *r, const struct log_segment *segment)
 
 static int replay_entry(struct log *log, struct log_member *m, const struct log_record *record, struct log_place place)
 {
-	if (!m->seen && !m->stated)
+	/* The entries before the first one read were in segments that are gone: compacted, or cut by a record still to come. */
+	if (!m->seen && record->index > log_member_last(m) + 1)
 		m->base_index = record->index - 1;
 	m->seen = true;
 	if (record->index == 0 || record->index > log_member_last(m) + 1)
@@ -266,7 +267,7 @@ static int replay(struct log *log, const struct log_record *record, struct log_p
 	return 0;
 }
 
-/* A base that was only guessed from the first entry read must have turned out right. */
+/* A base that was only concluded from the first entry read must have turned out right. */
 static int check_members(const struct log *log)
 {
 	for (size_t i = 0; i < log->member_count; i++) {

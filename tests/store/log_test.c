@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "store/log.h"
+#include "store/log_format.h"
 #include "tests/store/store_test.h"
 
 #define SMALL (16u << 10)   /* bytes of a segment: a few entries fill it */
@@ -312,6 +313,47 @@ static void threads(struct disk *d)
 	log_close(log);
 }
 
+/* A record is one at its own place in this life of its segment only: not old bytes, not a copy, not a user's forgery. */
+static void records_elsewhere(void)
+{
+	uint8_t bytes[128] = { 0 }, forged[128];
+	struct log_record r = { .kind = LOG_ENTRY, .group = 1, .index = 2, .term = 3, .type = 4, .synced = { 5, 6 }, .data = text_slice("data") }, back;
+
+	log_record_encode(&r, 10, 0x1234567890abcdef, 640, bytes);
+	memcpy(bytes + LOG_RECORD_SIZE, "data", 4);
+	is_int(log_record_decode(bytes, sizeof(bytes), 10, 0x1234567890abcdef, 640, &back), 0, "a record is read at its place");
+	ok(back.kind == LOG_ENTRY && back.group == 1 && back.index == 2 && back.term == 3 && back.type == 4 && back.synced.seq == 5 &&
+	   back.synced.offset == 6 && back.data.size == 4 && memcmp(back.data.data, "data", 4) == 0, "with all its fields");
+	is_int(log_record_decode(bytes, sizeof(bytes), 11, 0x1234567890abcdef, 640, &back), -EBADMSG, "not in another life of the segment");
+	is_int(log_record_decode(bytes, sizeof(bytes), 10, 0x1234567890abcdef, 704, &back), -EBADMSG, "not at another offset");
+	is_int(log_record_decode(bytes, 64, 10, 0x1234567890abcdef, 640, &back), -EBADMSG, "not when the segment ends within");
+	log_record_encode(&r, 10, 0, 640, forged);
+	memcpy(forged + LOG_RECORD_SIZE, "data", 4);
+	is_int(log_record_decode(forged, sizeof(forged), 10, 0x1234567890abcdef, 640, &back), -EBADMSG, "not by somebody who does not know the salt");
+	int wrong = 0;
+	for (size_t bit = 0; bit < (LOG_RECORD_SIZE + 4) * 8; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		wrong += log_record_decode(bytes, sizeof(bytes), 10, 0x1234567890abcdef, 640, &back) != -EBADMSG;
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	is_int(wrong, 0, "not with any bit flipped");
+}
+
+static void newer_version(struct disk *d)
+{
+	uint8_t bytes[LOG_HEADER_SIZE];
+	struct disk_file *f;
+	struct log *log = NULL;
+
+	log_header_encode(&(struct log_segment_header){ .seq = 1, .tail_seq = 1, .size = SMALL }, bytes);
+	bytes[8]++;
+	disk_mkdir(d, "newer");
+	disk_open(d, "newer/00000000", O_RDWR | O_CREAT, &f);
+	disk_pwrite(f, bytes, sizeof(bytes), 0);
+	disk_close(f);
+	is_int(log_open(d, "newer", SMALL, &log), -ENOTSUP, "a segment of a newer version: ENOTSUP");
+}
+
 static void suite(struct disk *d, const char *which)
 {
 	printf("# %s\n", which);
@@ -322,6 +364,7 @@ static void suite(struct disk *d, const char *which)
 	compaction(d);
 	other_segment_size(d);
 	foreign_files(d);
+	newer_version(d);
 }
 
 int main(void)
@@ -330,6 +373,7 @@ int main(void)
 	struct disk *d;
 	char path[PATH_MAX];
 
+	records_elsewhere();
 	folder_make(path);
 	disk_posix_new(path, &d);
 	suite(d, "posix");
