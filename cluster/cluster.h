@@ -4,17 +4,23 @@
 #define DIOS_CLUSTER_CLUSTER_H
 
 #include "cluster/shard.h"
+#include "rpc/rpc.h"
 
 struct cluster;
 
-/* Opens shard 0 over the store and a client on it. The first start proposes REALM_INIT for realm 1 (root directory) and its token key. */
+/* Opens shard 0 over the store and a client on it. The first start proposes REALM_INIT for realm 1 (root directory) and its token key; its
+ * `random` must be fit for keys outside the simulation. All three are borrowed. Errors: see shard_open. */
 int cluster_open(struct store *store, struct clock *clock, struct random_source *random, struct cluster **ret_cluster);
-void cluster_close(struct cluster *c);
-/* Fills in client, seq, done_below and time_ns (if 0), encodes, sends, waits, decodes. Returns ret_result->error if the command was
- * refused. durable: on stable storage when it returns. A command that is given seq != 0 (and client) keeps them: it is a retry. */
+void cluster_close(struct cluster *c);                         /* the next start replays nothing; NULL is fine */
+/* Fills in client, seq, done_below and time_ns (if 0), encodes, sends, waits, decodes; tries again for up to 30 s where no answer comes, and
+ * takes effect once. Returns ret_result->error if the command was refused. durable: on stable storage when it returns. A command that
+ * is given seq != 0 (with client and done_below) keeps them: it is a retry. -EAGAIN, -ENOSPC (of the log), -EMSGSIZE, -ENOMEM: certainly not
+ * done; -EIO: the outcome is unknown, or the shard has stopped. May be called with any lock below LOCK_SHARD held. */
 int cluster_propose(struct cluster *c, struct command *command, bool durable, struct result *ret_result);
-int cluster_sync(struct cluster *c);
-int cluster_maintain(struct cluster *c);
+int cluster_sync(struct cluster *c);                            /* everything acknowledged before the call is on stable storage */
+int cluster_maintain(struct cluster *c);                        /* see shard_maintain: every second or so */
+/* Makes the client's loopback lose and repeat messages. For tests and the simulation: single-threaded. NULL: no more. */
+int cluster_set_faults(struct cluster *c, const struct rpc_loopback_faults *faults);
 struct state *cluster_state(struct cluster *c, uint64_t ino);   /* of the shard that owns the inode's slot; borrowed */
 struct clock *cluster_clock(struct cluster *c);
 struct random_source *cluster_random(struct cluster *c);

@@ -32,7 +32,7 @@ static int take_reply(const struct rpc_peer *peer, uint64_t id, enum rpc_operati
 		r = buffer_append(&reply.payload, payload.data, payload.size);
 	if (r < 0) {
 		rpc_reply_done(&reply);
-		return r;
+		return -ECONNRESET;   /* no memory for what was served: as if the reply had been lost */
 	}
 	*ret_reply = reply;
 	return 0;
