@@ -29,7 +29,7 @@ static int open_stream(struct cli *cli, const char *what, uint32_t rights, dios_
 
 	if (status != 0)
 		return status;
-	int r = dios_open(DIOS_NOWAIT, path, rights, &ref);
+	int r = dios_open(0, path, rights, &ref);
 	if (r < 0)
 		return cli_object_failed(cli, r, "open", what);
 	r = dios_info(ref, &info);

@@ -98,7 +98,7 @@ static int run_read(struct cli *cli)
 	status = cli_object_path(cli, r.what, &path);
 	if (status != 0)
 		return status;
-	int e = dios_open(DIOS_NOWAIT, path, DIOS_READ, &r.ref);
+	int e = dios_open(0, path, DIOS_READ, &r.ref);
 	if (e < 0)
 		return cli_object_failed(cli, e, "open", r.what);
 	status = start_reading(&r, from);

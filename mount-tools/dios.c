@@ -1,5 +1,6 @@
 /* dios, the command: speaks to a mount by libdios, file operations and the files in .dios/; only `init` and `fsck` of a data
  * directory open the store themselves. This file is the table of subcommands. */
+#include "base/log.h"
 #include "mount-tools/commands.h"
 
 const struct cli_command *const commands[] = {
@@ -15,5 +16,6 @@ int main(int argc, char **argv)
 {
 	static struct cli cli = { .commands = commands };
 
+	log_set_level(LOG_LEVEL_WARNING);   /* of the store, in init and fsck: its notices are the daemon's business */
 	return cli_main(&cli, argc, argv);
 }

@@ -75,17 +75,20 @@ void program_close(struct program *p)
 int input_open(struct cli *cli, const char *what, dios_ref *ret_ref)
 {
 	_cleanup_free_ char *path = NULL;
+	dios_ref probe;
 	int r = cli_object_path(cli, what, &path);
 
 	if (r != 0)
 		return r;
-	r = dios_open(DIOS_NOWAIT, path, DIOS_READ, ret_ref);
-	/* Not produced yet. A reader would wait; a writer need not, and the task waits for its inputs by itself. */
-	if (r == -EAGAIN)
-		r = dios_open(DIOS_NOWAIT, path, DIOS_READ | DIOS_WRITE, ret_ref);
-	if (r == -EACCES) {
-		int waited = dios_open(0, path, DIOS_READ, ret_ref);
-		r = waited < 0 ? r : 0;
+	/* What is not produced yet a reader would wait for; a writer need not, and the task waits for its inputs by itself. */
+	r = dios_open(DIOS_NOWAIT, path, DIOS_READ, &probe);
+	if (r == 0) {
+		dios_close(probe);   /* it would not wait, and nor would the task that gets it */
+		r = dios_open(0, path, DIOS_READ, ret_ref);
+	} else if (r == -EAGAIN) {
+		r = dios_open(0, path, DIOS_READ | DIOS_WRITE, ret_ref);
+		if (r == -EACCES)
+			r = dios_open(0, path, DIOS_READ, ret_ref);
 	}
 	return r < 0 ? cli_object_failed(cli, r, "open the input", what) : 0;
 }
@@ -134,7 +137,7 @@ static int open_stream(const char *path, dios_ref *ret_ref)
 {
 	struct dios_ioctl_info info;
 	dios_ref ref;
-	int r = dios_open(DIOS_NOWAIT, path, DIOS_APPEND, &ref);
+	int r = dios_open(0, path, DIOS_APPEND, &ref);
 
 	if (r < 0)
 		return r == -EISDIR || r == -EAGAIN ? -EEXIST : r;
