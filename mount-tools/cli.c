@@ -18,7 +18,7 @@ const struct cli_option cli_common_options[] = {
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
 
-static char *format_message(const char *format, va_list ap)
+static char *_printf_(1, 0) format_message(const char *format, va_list ap)
 {
 	char *raw, *text;
 
@@ -59,9 +59,10 @@ static void print_json_error(struct cli *cli, int error, const char *message)
 	json_close(j);
 }
 
+/* Takes message. */
 static int fail_with(struct cli *cli, int error, const char *advice, char *message)
 {
-	_cleanup_free_ char *owned = message, *whole = NULL;
+	_cleanup_free_ char *whole = NULL;
 	const char *meaning = error < 0 ? strerrordesc_np(-error) : NULL;
 
 	if (message && asprintf(&whole, "%s%s%s%s%s", message, error < 0 ? ": " : "", error < 0 ? meaning ? meaning : "unknown error" : "",
@@ -70,6 +71,7 @@ static int fail_with(struct cli *cli, int error, const char *advice, char *messa
 	const char *text = whole ? whole : message ? message : "no memory for a message";
 	print_message(cli, "", text);
 	print_json_error(cli, error, text);
+	free(message);
 	cli->failed = true;
 	return EXIT_FAILED;
 }
