@@ -32,7 +32,16 @@ int object_get(struct objects *os, uint64_t ino, struct attributes *ret)
 
 int object_find(struct objects *os, const struct name *name, uint64_t *ret_ino)
 {
-	return state_find_name(cluster_state(os->cluster, ROOT_INO), name, ret_ino);
+	uint64_t ino;
+	struct object *o;
+	int r = state_find_name(cluster_state(os->cluster, ROOT_INO), name, &ino);
+	if (r == 0) r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	/* What has no link left and is open nowhere only waits to be freed. */
+	if (o->orphan && o->opens == 0) r = -ENOENT;
+	object_release(o);
+	if (r == 0) *ret_ino = ino;
+	return r;
 }
 
 int object_lookup(struct objects *os, uint64_t parent, const char *entry, size_t size, struct attributes *ret)

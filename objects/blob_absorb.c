@@ -180,6 +180,7 @@ int64_t absorb_run(struct objects *os)
 int reap_run(struct objects *os)
 {
 	uint64_t inos[REAP_BATCH];
+	LOCK_GUARD(&os->reap_lock);
 	size_t count = table_take_reap(os, inos, REAP_BATCH);
 	if (count == 0) return 0;
 	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = inos, .count = (uint32_t)count } };

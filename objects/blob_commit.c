@@ -49,15 +49,26 @@ static bool block_is_tail(const struct object *o, uint64_t block, uint64_t size)
 	return extents_cover(&o->dirty, EXTENT_TAIL, start, plan_block_used(block, size));
 }
 
-static int plan_block(struct plan *p, struct disk_file *file, uint64_t block, uint64_t size)
+/* The end of the run of tail blocks that begins at block. */
+static uint64_t tail_run_end(const struct object *o, uint64_t block, uint64_t size, uint64_t limit)
+{
+	const struct extent *x = extents_find(&o->dirty, block * BLOCK_SIZE);
+	uint64_t end = x->offset + x->size;
+	uint64_t last = end >= size ? (size + BLOCK_SIZE - 1) / BLOCK_SIZE : end / BLOCK_SIZE;
+	return last <= block ? block + 1 : last < limit ? last : limit;
+}
+
+/* Plans the block, or the run of tail blocks that begins with it; *ret_next is the block after. */
+static int plan_block(struct plan *p, struct disk_file *file, uint64_t block, uint64_t size, uint64_t *ret_next)
 {
 	struct object *o = p->o;
 	size_t used = plan_block_used(block, size);
+	*ret_next = block + 1;
 	if (used == 0) return 0;
 	if (block_is_tail(o, block, size)) {
-		uint32_t crc;
-		int r = blob_crc_block(o, file, block, size, &crc);
-		return r < 0 ? r : plan_add_tail(p, block, true, crc);
+		uint64_t first = p->tail_count ? p->tail_block : block;
+		*ret_next = tail_run_end(o, block, size, first + PLAN_TAIL_BLOCKS_MAX);
+		return plan_add_tail_run(p, file, block, *ret_next, size);
 	}
 	uint8_t *bytes = malloc(used);
 	if (!bytes) return -ENOMEM;
@@ -83,10 +94,11 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 	uint64_t size = o->size_now, cut = o->record.size / BLOCK_SIZE;
 	if (!o->moving && size > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut) {
 		/* What the head holds past the old size has never been part of the blob. */
-		int r = plan_block(p, file, cut, size);
+		uint64_t next;
+		int r = plan_block(p, file, cut, size, &next);
 		if (r < 0) return r;
 	}
-	for (uint64_t block = next_changed_block(o, 0); block != UINT64_MAX; block = next_changed_block(o, block + 1)) {
+	for (uint64_t block = next_changed_block(o, 0), next; block != UINT64_MAX; block = next_changed_block(o, next)) {
 		/* Full: what is planned so far goes first. The size grows with the last command only, except that the size must cover
 		 * the blocks that a command brings. */
 		bool tail_far = p->tail_count > 0 && block - p->tail_block >= PLAN_TAIL_BLOCKS_MAX;
@@ -95,7 +107,7 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 			int r = plan_propose(p, reach > o->record.size ? reach : o->record.size, 0, false);
 			if (r < 0) return r;
 		}
-		int r = plan_block(p, file, block, size);
+		int r = plan_block(p, file, block, size, &next);
 		if (r < 0) return r;
 	}
 	return plan_propose(p, size, o->stage_seq, durable);

@@ -71,11 +71,7 @@ static int publish_tail(struct plan *plan, const struct publication *p, uint64_t
 	r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;
 	r = head_sync(heads, head);
-	for (uint64_t block = first; r == 0 && block <= last; block++) {
-		uint32_t crc;
-		r = blob_crc_block(o, head_file(head), block, p->size, &crc);
-		if (r == 0) r = plan_add_tail(plan, block, true, crc);
-	}
+	if (r == 0) r = plan_add_tail_run(plan, head_file(head), first, last + 1, p->size);
 	head_put(heads, head);
 	return r;
 }

@@ -223,14 +223,15 @@ int blob_read_locked(struct object *o, uint64_t offset, void *data, size_t size)
 	return r;
 }
 
-int blob_crc_block(struct object *o, struct disk_file *file, uint64_t block, uint64_t size, uint32_t *ret_crc)
+int blob_crc_blocks(struct disk_file *file, uint64_t block, size_t count, uint64_t size, uint32_t *ret_crcs)
 {
-	(void)o;
-	uint8_t bytes[BLOCK_SIZE];
-	size_t used = min_u64(BLOCK_SIZE, size - block * BLOCK_SIZE);
-	ssize_t got = disk_pread(file, bytes, used, block * BLOCK_SIZE);
+	_cleanup_free_ uint8_t *bytes = malloc(count * BLOCK_SIZE);
+	if (!bytes) return -ENOMEM;
+	uint64_t start = block * BLOCK_SIZE;
+	size_t used = min_u64(count * BLOCK_SIZE, size - start);
+	ssize_t got = disk_pread(file, bytes, used, start);
 	if (got < 0) return (int)got;
 	if ((size_t)got < used) return -EIO;
-	*ret_crc = crc_padded(bytes, used);
+	for (size_t i = 0; i < count; i++) ret_crcs[i] = crc_padded(bytes + i * BLOCK_SIZE, min_u64(BLOCK_SIZE, used - i * BLOCK_SIZE));
 	return 0;
 }

@@ -96,6 +96,7 @@ struct objects {
 	size_t idle_count;
 	struct object dirty_list;     /* list head, oldest first */
 	struct reap_queue reap;
+	struct lock reap_lock;        /* held while a batch is freed: who waits for it finds the names free */
 
 	struct lock watch_lock;
 	pthread_cond_t watch_done;
@@ -143,7 +144,8 @@ int object_propose(struct objects *os, struct object *o, struct command *c, bool
 int blob_read_locked(struct object *o, uint64_t offset, void *data, size_t size);           /* content as of now; past the end zeros */
 int blob_read_committed(struct object *o, uint64_t offset, void *data, size_t size);        /* without the overlay */
 uint64_t blob_size_now(const struct object *o);
-int blob_crc_block(struct object *o, struct disk_file *file, uint64_t block, uint64_t size, uint32_t *ret_crc);
+/* Checksums of count blocks of a blob of this size, from its head. */
+int blob_crc_blocks(struct disk_file *file, uint64_t block, size_t count, uint64_t size, uint32_t *ret_crcs);
 
 /* blob_write.c: locked */
 ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, size_t size);

@@ -76,6 +76,19 @@ int plan_add_tail(struct plan *p, uint64_t block, bool present, uint32_t crc)
 	return 0;
 }
 
+int plan_add_tail_run(struct plan *p, struct disk_file *file, uint64_t block, uint64_t end, uint64_t size)
+{
+	uint32_t crcs[CRC_BLOCKS];
+	while (block < end) {
+		size_t count = end - block < CRC_BLOCKS ? (size_t)(end - block) : CRC_BLOCKS;
+		int r = blob_crc_blocks(file, block, count, size, crcs);
+		for (size_t i = 0; r == 0 && i < count; i++) r = plan_add_tail(p, block + i, true, crcs[i]);
+		if (r < 0) return r;
+		block += count;
+	}
+	return 0;
+}
+
 static int by_block(const void *a, const void *b)
 {
 	const struct command_row *x = a, *y = b;

@@ -28,6 +28,7 @@ static void idle_append(struct objects *os, struct object *o)
 int table_init(struct objects *os)
 {
 	lock_init(&os->table_lock, "objects table", LOCK_OBJECTS);
+	lock_init(&os->reap_lock, "objects reap", LOCK_REAP);
 	list_init(&os->idle);
 	os->dirty_list.dirty_prev = os->dirty_list.dirty_next = &os->dirty_list;
 	return 0;
@@ -95,6 +96,7 @@ void table_done(struct objects *os)
 	lock_release(&os->table_lock);
 	free(os->reap.inos);
 	lock_done(&os->table_lock);
+	lock_done(&os->reap_lock);
 }
 
 static int object_find_held(struct objects *os, uint64_t ino, struct object **ret)

@@ -69,6 +69,12 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 	if (create->kind == KIND_STREAM && c.create.limit_bytes == 0) c.create.limit_bytes = os->options.stream_limit_bytes;
 	struct result result;
 	r = object_propose(os, NULL, &c, false, &result);
+	uint64_t holder;
+	if (r == -EEXIST && object_find(os, &c.create.name, &holder) == -ENOENT) {
+		/* The name is that of a deleted object which waits to be freed. */
+		do r = reap_run(os); while (r > 0);
+		if (r == 0) r = object_propose(os, NULL, &c, false, &result);
+	}
 	if (r < 0) return r;
 	*ret = (struct attributes){ .record = result.record, .lease = LEASE_EXCLUSIVE };
 	if (!ret_reference && !(create->flags & CREATE_STREAM_DIRECT)) return 0;
