@@ -1,11 +1,11 @@
 """A mount of its own for a test: DIOS is a built mount-tools/dios, its daemon and helpers beside it."""
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 
 import tap
 
@@ -62,21 +62,30 @@ class Live:
             os.kill(self.holder, signal.SIGTERM)
         except ProcessLookupError:
             pass
-        deadline = time.monotonic() + 60
-        pidfd = None
-        try:
-            pidfd = os.pidfd_open(self.holder)
-            import select
-            select.select([pidfd], [], [], max(0, deadline - time.monotonic()))
-        except ProcessLookupError:
-            pass
-        finally:
-            if pidfd is not None:
-                os.close(pidfd)
+        self.wait_gone(self.holder)
         with open('/proc/self/mounts', encoding='utf-8') as f:
             if f' {self.mount} ' in f.read():
                 subprocess.run(['umount', '-l', self.mount], check=False)
         self.holder = None
+
+    def crash(self):
+        """Kills holder and daemon."""
+        status = json.loads(self.run('status', '--json').stdout)
+        for pid in (status['holder_pid'], status['daemon_pid']):
+            os.kill(pid, signal.SIGKILL)
+        for pid in (status['holder_pid'], status['daemon_pid']):
+            self.wait_gone(pid)
+        subprocess.run(['umount', '-l', self.mount], stderr=subprocess.DEVNULL, check=False)   # where the kernel has not done it
+        self.holder = None
+
+    @staticmethod
+    def wait_gone(pid, seconds=60):
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        select.select([pidfd], [], [], seconds)
+        os.close(pidfd)
 
     def plain(self, *words, **options):
         """dios without --mount."""
