@@ -10,6 +10,7 @@ enum lock_rank {
 	LOCK_SESSION = 10,     /* fs: mount state, handle table */
 	LOCK_HANDLE = 15,      /* fs: one open descriptor's position and version */
 	LOCK_TASKS = 20,       /* tasks: table of running tasks */
+	LOCK_REAP = 25,        /* objects: freeing unlinked objects, one batch at a time */
 	LOCK_OBJECT = 30,      /* objects: one object's memory state (two at once only in ascending inode order, with lock_acquire_pair) */
 	LOCK_OBJECTS = 40,     /* objects: the table of objects in memory */
 	LOCK_WATCH = 45,       /* objects: waiters */

@@ -333,6 +333,12 @@ void token_getattr(fuse_req_t req, uint64_t node)
 	fuse_reply_attr(req, &st, 0);
 }
 
+static void reply_truncated(void *arg, fuse_req_t req)
+{
+	fuse_reply_attr(req, arg, 0);
+	free(arg);
+}
+
 /* truncate(2) only: a token opens an object, it does not own it. */
 void token_setattr(fuse_req_t req, uint64_t node, struct stat *st, int to_set)
 {
@@ -366,8 +372,13 @@ void token_setattr(fuse_req_t req, uint64_t node, struct stat *st, int to_set)
 		return;
 	}
 	invalidate_node(fs, ino, true);
-	token_attr(&a, e->rights, st);
-	fuse_reply_attr(req, st, 0);
+	struct stat *answer = malloc(sizeof(*answer));
+	if (!answer) {
+		reply_error(req, ENOMEM);
+		return;
+	}
+	token_attr(&a, e->rights, answer);
+	invalidate_then(req, reply_truncated, answer);
 }
 
 void token_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)

@@ -151,6 +151,18 @@ static void check_appended(struct fs *fs, uint64_t ino, uint64_t offset, size_t 
 }
 
 static void reply_written(void *arg, fuse_req_t req) { fuse_reply_write(req, (size_t)(uintptr_t)arg); }
+static void reply_done(void *arg, fuse_req_t req)
+{
+	(void)arg;
+	reply_error(req, 0);
+}
+
+/* A change through a token: the pages of the object's own node are another cache, which is to be right when the change returns. */
+static void reply_through_token(fuse_req_t req, uint64_t ino, void (*reply)(void *arg, fuse_req_t req), size_t n)
+{
+	invalidate_node(fs_of(req), ino, true);
+	invalidate_then(req, reply, (void *)(uintptr_t)n);
+}
 
 static void op_write(fuse_req_t req, fuse_ino_t node, const char *data, size_t size, off_t offset, struct fuse_file_info *fi)
 {
@@ -173,9 +185,7 @@ static void op_write(fuse_req_t req, fuse_ino_t node, const char *data, size_t s
 		return;
 	}
 	if (node != h->entry->ino) {
-		/* Through a token: the pages of the object's own node are another cache. */
-		invalidate_node(fs, h->entry->ino, true);
-		invalidate_then(req, reply_written, (void *)(uintptr_t)n);
+		reply_through_token(req, h->entry->ino, reply_written, (size_t)n);
 		return;
 	}
 	bool appended = !fi->writepage && (fi->flags & O_APPEND);
@@ -239,8 +249,9 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset
 	if (h->reference && h->object_kind == KIND_BLOB)
 		r = reference_allocate(h->reference, mode, (uint64_t)offset, (uint64_t)length);
 	if (r == 0 && node != h->entry->ino)
-		invalidate_node(fs_of(req), h->entry->ino, true);
-	reply_error(req, r);
+		reply_through_token(req, h->entry->ino, reply_done, 0);
+	else
+		reply_error(req, r);
 }
 
 static void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct fuse_file_info *fi)
@@ -283,8 +294,9 @@ static void op_copy_file_range(fuse_req_t req, fuse_ino_t node, off_t offset, st
 		return;
 	}
 	if (to_node != to->entry->ino)
-		invalidate_node(fs_of(req), to->entry->ino, true);
-	fuse_reply_write(req, (size_t)n);
+		reply_through_token(req, to->entry->ino, reply_written, (size_t)n);
+	else
+		fuse_reply_write(req, (size_t)n);
 }
 
 void ops_fill_file(struct fuse_lowlevel_ops *ops)

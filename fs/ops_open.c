@@ -82,14 +82,48 @@ static int open_reference(struct fs *fs, struct open_request *o, struct referenc
 	return capability_open(fs->objects, ino, &grant, want, &options, ret_reference);
 }
 
+struct opened { struct fuse_file_info fi; struct handle *h; };
+
+static void reply_opened(void *arg, fuse_req_t req)
+{
+	struct opened *o = arg;
+	struct fs *fs = fs_of(req);
+
+	if (fuse_reply_open(req, &o->fi) == -ENOENT)
+		handle_free(fs->handles, o->h);
+	free(o);
+}
+
 static int open_truncate(struct fs *fs, const struct open_request *o)
 {
 	struct attribute_change change = { .mask = SET_SIZE | (o->kill_privilege ? SET_KILL_PRIVILEGE : 0) };
-	int r = object_set(fs->objects, o->ino, &change, NULL);
 
-	if (r == 0 && o->token)
-		invalidate_node(fs, o->ino, true);
-	return r;
+	return object_set(fs->objects, o->ino, &change, NULL);
+}
+
+/* Opens and fills in a handle. */
+static int open_now(struct fs *fs, struct open_request *o, struct opened *ret, bool *ret_cut)
+{
+	struct reference *reference = NULL;
+	struct attributes a;
+	int r = open_reference(fs, o, &reference);
+
+	if (r < 0)
+		return r;
+	ret->fi = o->fi;
+	r = object_get(fs->objects, o->ino, &a);
+	if (r == 0 && (o->fi.flags & O_TRUNC) && a.record.kind == KIND_BLOB) {
+		r = open_truncate(fs, o);
+		*ret_cut = r == 0;
+	}
+	if (r == 0)
+		r = open_handle(fs, o, a.record.kind, reference, &ret->fi, &ret->h);
+	if (r < 0) {
+		reference_close(reference);
+		return r == -EAGAIN ? -EIO : r;
+	}
+	ret->h->entry->version = a.record.version;
+	return 0;
 }
 
 /* -EAGAIN: not yet; 0: answered. */
@@ -97,26 +131,22 @@ static int open_attempt(void *arg, fuse_req_t req)
 {
 	struct open_request *o = arg;
 	struct fs *fs = fs_of(req);
-	struct fuse_file_info fi = o->fi;
-	struct reference *reference = NULL;
-	struct attributes a;
-	struct handle *h;
+	struct opened *opened = malloc(sizeof(*opened));
+	bool cut = false;
 
-	int r = open_reference(fs, o, &reference);
-	if (r < 0)
-		return r;
-	r = object_get(fs->objects, o->ino, &a);
-	if (r == 0 && (fi.flags & O_TRUNC) && a.record.kind == KIND_BLOB)
-		r = open_truncate(fs, o);
-	if (r == 0)
-		r = open_handle(fs, o, a.record.kind, reference, &fi, &h);
+	if (!opened)
+		return -ENOMEM;
+	int r = open_now(fs, o, opened, &cut);
 	if (r < 0) {
-		reference_close(reference);
-		return r == -EAGAIN ? -EIO : r;
+		free(opened);
+		return r;
 	}
-	h->entry->version = a.record.version;
-	if (fuse_reply_open(req, &fi) == -ENOENT)
-		handle_free(fs->handles, h);
+	if (cut && o->token) {
+		invalidate_node(fs, o->ino, true);
+		invalidate_then(req, reply_opened, opened);
+	} else {
+		reply_opened(opened, req);
+	}
 	return 0;
 }
 

@@ -55,6 +55,13 @@ static int open_new(struct objects *os, uint64_t ino, bool orphan, const struct 
 	return r;
 }
 
+/* The name is that of a deleted object which waits to be freed. */
+static bool name_waits(struct objects *os, const struct name *name)
+{
+	uint64_t ino;
+	return state_find_name(cluster_state(os->cluster, ROOT_INO), name, &ino) == 0 && object_find(os, name, &ino) == -ENOENT;
+}
+
 int object_create(struct objects *os, const struct command_create *create, uint32_t rights, struct reference **ret_reference, struct attributes *ret)
 {
 	struct command c = { .kind = COMMAND_CREATE, .create = *create };
@@ -69,9 +76,7 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 	if (create->kind == KIND_STREAM && c.create.limit_bytes == 0) c.create.limit_bytes = os->options.stream_limit_bytes;
 	struct result result;
 	r = object_propose(os, NULL, &c, false, &result);
-	uint64_t holder;
-	if (r == -EEXIST && object_find(os, &c.create.name, &holder) == -ENOENT) {
-		/* The name is that of a deleted object which waits to be freed. */
+	if (r == -EEXIST && name_waits(os, &c.create.name)) {
 		do r = reap_run(os); while (r > 0);
 		if (r == 0) r = object_propose(os, NULL, &c, false, &result);
 	}
