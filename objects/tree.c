@@ -78,6 +78,7 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 	r = object_propose(os, NULL, &c, false, &result);
 	if (r == -EEXIST && name_waits(os, &c.create.name)) {
 		do r = reap_run(os); while (r > 0);
+		c.client = c.seq = c.done_below = 0;   /* another command, not a retry */
 		if (r == 0) r = object_propose(os, NULL, &c, false, &result);
 	}
 	if (r < 0) return r;
