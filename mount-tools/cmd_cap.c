@@ -12,8 +12,6 @@
 #include "mount-tools/commands.h"
 #include "mount-tools/text.h"
 
-#define FILE_NAME_MAX 255   /* characters of a token that fits in a path */
-
 enum { CAP_READ = 'r', CAP_WRITE = 'w', CAP_APPEND = 'a', CAP_EXECUTE = 'x', CAP_EXPIRES = 'e',
 	CAP_DELETE = 256, CAP_DELEGATE, CAP_RANGE, CAP_ONCE, CAP_NODE, CAP_TASK, CAP_ALL };
 
@@ -59,8 +57,6 @@ static int read_limits(struct cli *cli, struct limits *l)
 
 static void print_token(struct cli *cli, const char *token)
 {
-	if (strlen(token) > FILE_NAME_MAX)
-		cli_warn(cli, "this token has %zu characters: too long for .dios/cap/TOKEN, good for dios and libdios", strlen(token));
 	if (!cli->json) {
 		printf("%s\n", token);
 		return;
