@@ -107,7 +107,7 @@ static int check_offline(struct fsck *f, const char *data)
 			r == -ENOENT || r == -EINVAL ? "name a data directory that 'dios init' made" : NULL;
 
 		if (error[0])
-			cli_fail_advised(f->cli, r, advice, "%s", error);
+			cli_fail_advised(f->cli, 0, advice, "%s", error);
 		else
 			cli_fail_advised(f->cli, r, advice, "cannot open the data directory %s", data);
 		return FSCK_FAILED;

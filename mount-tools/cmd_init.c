@@ -16,7 +16,7 @@ static int run_init(struct cli *cli)
 			r == -EACCES || r == -EPERM ? "run this as a user who may write there" : NULL;
 
 		if (error[0])
-			return cli_fail_advised(cli, r, advice, "%s", error);
+			return cli_fail_advised(cli, 0, advice, "%s", error);
 		return cli_fail_advised(cli, r, advice, "cannot make a data directory in %s", directory);
 	}
 	if (cli->json) {
