@@ -131,6 +131,7 @@ static int sim_open(struct disk *disk, const char *path, int flags, struct disk_
 		return -ENOMEM;
 	*f = (struct sim_file){ .file.ops = &sim_ops, .disk = d, .node = node, .writable = (flags & O_ACCMODE) == O_RDWR };
 	node->refs++;
+	node->opens++;
 	d->open_files++;
 	*ret_file = &f->file;
 	return 0;
@@ -141,6 +142,8 @@ static void sim_close(struct disk_file *file)
 	struct sim_file *f = to_file(file);
 
 	f->disk->open_files--;
+	f->node->opens--;
+	sim_node_settle(f->node);
 	sim_node_unref(f->node);
 	free(f);
 }

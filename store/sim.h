@@ -29,6 +29,8 @@ struct sim_content {
 	uint64_t size, durable_size;
 	bool size_dirty, size_lost;
 	uint64_t *used_pages;            /* the disk's count of allocated pages */
+	uint64_t allocated_pages;        /* this file's part of it, if it is counted: */
+	bool uncounted;                  /* no name and nobody has it open; a power cut may bring it back */
 	struct random_source *random;
 };
 
@@ -45,6 +47,7 @@ void sim_content_sync(struct sim_content *c);
 void sim_content_fail_sync(struct sim_content *c);
 void sim_content_drop_cache(struct sim_content *c, uint64_t offset, uint64_t size);
 void sim_content_power_cut(struct sim_content *c);
+void sim_content_count(struct sim_content *c, bool counted);
 void sim_content_flip(struct sim_content *c, uint64_t bit);
 
 struct sim_node;
@@ -58,6 +61,7 @@ struct sim_change { char *removed, *put; struct sim_node *node; };
 /* A file or a folder, counted: by entries, by changes, by open files. */
 struct sim_node {
 	unsigned refs;
+	unsigned names, opens;           /* entries that programs see, open files: without either its room is free */
 	bool folder;
 	struct sim_content content;
 	struct sim_names now, durable;
@@ -70,6 +74,7 @@ void sim_node_unref(struct sim_node *node);
 struct sim_node *sim_node_find(struct sim_node *folder, const char *name);   /* NULL: not there; borrowed */
 /* Changes the folder, and notes the change. Either of the names may be NULL; node is what `put` names. */
 int sim_node_change(struct sim_node *folder, const char *removed, const char *put, struct sim_node *node);
+void sim_node_settle(struct sim_node *node);                                 /* after names or opens became fewer */
 int sim_node_sync(struct sim_node *folder);
 void sim_node_power_cut(struct sim_node *node);                              /* and all below */
 

@@ -14,9 +14,20 @@ void sim_content_init(struct sim_content *c, struct random_source *random, uint6
 
 static void page_set_allocated(struct sim_content *c, struct sim_page *p, bool allocated)
 {
-	if (p->allocated != allocated)
-		*c->used_pages += allocated ? 1 : (uint64_t)-1;
+	uint64_t change = p->allocated == allocated ? 0 : allocated ? 1 : (uint64_t)-1;
+
+	c->allocated_pages += change;
+	if (!c->uncounted)
+		*c->used_pages += change;
 	p->allocated = allocated;
+}
+
+void sim_content_count(struct sim_content *c, bool counted)
+{
+	if (counted == !c->uncounted)
+		return;
+	*c->used_pages += counted ? c->allocated_pages : -c->allocated_pages;
+	c->uncounted = !counted;
 }
 
 void sim_content_done(struct sim_content *c)

@@ -144,7 +144,29 @@ int sim_node_change(struct sim_node *folder, const char *removed, const char *pu
 	if (node)
 		node->refs++;
 	folder->changes[folder->change_count++] = c;
-	return names_change(&folder->now, &c);
+
+	/* What loses a name by this; held, to be looked at afterwards. */
+	struct sim_node *lost[2] = { removed ? sim_node_find(folder, removed) : NULL, put ? sim_node_find(folder, put) : NULL };
+	for (int i = 0; i < 2; i++) {
+		if (lost[i]) {
+			lost[i]->refs++;
+			lost[i]->names--;
+		}
+	}
+	if (node)
+		node->names++;
+	int r = names_change(&folder->now, &c);
+	for (int i = 0; i < 2; i++) {
+		if (lost[i])
+			sim_node_settle(lost[i]);
+		sim_node_unref(lost[i]);
+	}
+	return r;
+}
+
+void sim_node_settle(struct sim_node *node)
+{
+	sim_content_count(&node->content, node->names + node->opens > 0);
 }
 
 static int changes_apply(struct sim_node *folder, size_t count)
@@ -174,6 +196,8 @@ void sim_node_power_cut(struct sim_node *node)
 	for (size_t i = 0; i < node->durable.count; i++) {
 		if (names_put(&node->now, node->durable.names[i].name, node->durable.names[i].node) < 0)
 			abort();
+		node->durable.names[i].node->names = 1;
+		sim_node_settle(node->durable.names[i].node);
 		sim_node_power_cut(node->durable.names[i].node);
 	}
 }
