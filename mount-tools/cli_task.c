@@ -144,9 +144,39 @@ static void json_time(struct json *j, const char *key, int64_t ns)
 	json_string(j, key, text);
 }
 
-void task_json(struct json *j, const struct task *t, const char *command)
+char *task_stat(struct cli *cli, const char *mount, const struct task *t, const char *key)
+{
+	_cleanup_free_ char *path = cli_dios_path(cli, mount, "tasks/%s/stats", t->name);
+	_cleanup_buffer_ struct buffer text = { 0 };
+	size_t size = strlen(key);
+
+	buffer_init(&text, CLI_FILE_MAX);
+	if (!path || cli_read_file(path, &text) < 0)
+		return NULL;
+	for (const char *line = (char *)text.data; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, size) == 0 && line[size] == ' ')
+			return strndup(line + size + 1, strcspn(line + size + 1, "\n"));
+	}
+	return NULL;
+}
+
+char *task_explain(struct cli *cli, const char *mount, const struct task *t)
+{
+	_cleanup_free_ char *why = task_stat(cli, mount, t, "error");
+	char outcome[TASK_OUTCOME_MAX], *text;
+
+	task_outcome(t, outcome);
+	if (asprintf(&text, "%s%s%s", outcome, why ? ": " : "", why ? why : "") < 0)
+		return NULL;
+	return text;
+}
+
+void task_json(struct cli *cli, const char *mount, const struct task *t, const char *command)
 {
 	static const uint8_t none[DIOS_NAME_BYTES];
+	_cleanup_free_ char *why = task_ended(t) ? task_stat(cli, mount, t, "error") : NULL;
+	struct json *j = &cli->writer;
 	struct dios_name job;
 	char text[DIOS_NAME_TEXT];
 
@@ -169,6 +199,10 @@ void task_json(struct json *j, const struct task *t, const char *command)
 		json_string(j, "command", command);
 	else
 		json_null(j, "command");
+	if (why)
+		json_string(j, "error", why);
+	else
+		json_null(j, "error");
 	json_close(j);
 }
 

@@ -24,7 +24,12 @@ int task_status(const struct task *t);
 /* "exited", "failed: exit status 2", "failed: signal 9 (Killed)", ... */
 #define TASK_OUTCOME_MAX 96
 void task_outcome(const struct task *t, char out[static TASK_OUTCOME_MAX]);
-void task_json(struct json *j, const struct task *t, const char *command);   /* an object in the array that is open; command NULL: unknown */
+/* The value of "key value" in .dios/tasks/NAME/stats, to be freed; NULL: not there. */
+char *task_stat(struct cli *cli, const char *mount, const struct task *t, const char *key);
+/* One line for people on how it ended: the outcome, and why if the system knows. */
+char *task_explain(struct cli *cli, const char *mount, const struct task *t);
+/* An object in the array that is open; command NULL: unknown. */
+void task_json(struct cli *cli, const char *mount, const struct task *t, const char *command);
 /* Its program and arguments on one line, from .dios/tasks/NAME/spec; to be freed, NULL: unknown. */
 char *task_command(struct cli *cli, const char *mount, const struct task *t);
 

@@ -160,7 +160,7 @@ static void report(struct mapreduce *m, uint64_t size)
 	json_uint(&cli->writer, "reducers", m->reducers);
 	json_open_array(&cli->writer, "tasks");
 	for (size_t i = 0; i < m->started; i++)
-		task_json(&cli->writer, &m->tasks[i], i < m->mappers ? "map" : "reduce");
+		task_json(cli, m->mount, &m->tasks[i], i < m->mappers ? "map" : "reduce");
 	json_close(&cli->writer);
 	json_close(&cli->writer);
 }

@@ -150,10 +150,9 @@ static int run_start(struct run *r, struct task *ret_task)
 	return 0;
 }
 
-static int run_wait(struct cli *cli, struct task *t)
+static int run_wait(struct cli *cli, const char *mount, struct task *t)
 {
 	struct dios_wait wait = { .ref = t->ref, .wanted = DIOS_ENDED };
-	char outcome[TASK_OUTCOME_MAX];
 	int e;
 
 	do
@@ -165,9 +164,10 @@ static int run_wait(struct cli *cli, struct task *t)
 		cli_fail(cli, e, "cannot wait for the task %s", t->name);
 		return EXIT_LOST;
 	}
-	task_outcome(t, outcome);
-	if (task_status(t) != 0)
-		cli_warn(cli, "the task %s", outcome);
+	if (task_status(t) != 0) {
+		_cleanup_free_ char *outcome = task_explain(cli, mount, t);
+		cli_warn(cli, "the task %s", outcome ? outcome : "failed");
+	}
 	return task_status(t);
 }
 
@@ -181,11 +181,11 @@ static int run_report(struct run *r, struct task *t)
 		fflush(stdout);
 	}
 	if (cli_has(cli, RUN_WAIT))
-		status = run_wait(cli, t);
+		status = run_wait(cli, r->mount, t);
 	if (cli->json && !cli->writer.done) {
 		json_open_object(&cli->writer, NULL);
 		json_open_array(&cli->writer, "tasks");
-		task_json(&cli->writer, t, NULL);
+		task_json(cli, r->mount, t, NULL);
 		cli_json_end(cli);
 	}
 	return status;

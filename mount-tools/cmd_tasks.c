@@ -51,7 +51,7 @@ static int ps_each(void *arg, struct task *t)
 		_cleanup_free_ char *command = task_command(ps->cli, ps->mount, t);
 
 		if (ps->cli->json)
-			task_json(&ps->cli->writer, t, command);
+			task_json(ps->cli, ps->mount, t, command);
 		else
 			ps_row(ps, t, command);
 	}
@@ -130,25 +130,25 @@ static int wait_all(struct tasks *tasks, int64_t timeout_ns)
 	return 0;
 }
 
-static int report_waited(struct cli *cli, struct tasks *tasks)
+static int report_waited(struct cli *cli, const char *mount, struct tasks *tasks)
 {
-	char outcome[TASK_OUTCOME_MAX];
 	int status = EXIT_OK;
 
 	for (size_t i = 0; i < tasks->count; i++) {
 		struct task *t = &tasks->task[i];
 
 		if (task_status(t) != 0) {
+			_cleanup_free_ char *outcome = task_explain(cli, mount, t);
+
 			status = task_status(t);
-			task_outcome(t, outcome);
-			cli_warn(cli, "%s %s", t->name, outcome);
+			cli_warn(cli, "%s %s", t->name, outcome ? outcome : "failed");
 		}
 	}
 	if (cli->json) {
 		json_open_object(&cli->writer, NULL);
 		json_open_array(&cli->writer, "tasks");
 		for (size_t i = 0; i < tasks->count; i++)
-			task_json(&cli->writer, &tasks->task[i], NULL);
+			task_json(cli, mount, &tasks->task[i], NULL);
 		cli_json_end(cli);
 	}
 	return status;
@@ -182,7 +182,7 @@ static int run_wait(struct cli *cli)
 			cli_object_failed(cli, r, "wait for", tasks.count == 1 ? tasks.task[0].name : "the tasks");
 			status = EXIT_LOST;
 		} else {
-			status = report_waited(cli, &tasks);
+			status = report_waited(cli, mount, &tasks);
 		}
 	}
 	tasks_close(&tasks);
@@ -232,7 +232,7 @@ static int act(struct cli *cli, const char *action, int (*one)(struct task *t, i
 		json_open_object(&cli->writer, NULL);
 		json_open_array(&cli->writer, "tasks");
 		for (size_t i = 0; i < tasks.count; i++)
-			task_json(&cli->writer, &tasks.task[i], NULL);
+			task_json(cli, mount, &tasks.task[i], NULL);
 		cli_json_end(cli);
 	}
 	tasks_close(&tasks);

@@ -139,22 +139,12 @@ void mapreduce_kill(struct mapreduce *m)
 
 /* ---- watching ------------------------------------------------------------------------------------------------------ */
 
-/* "key: value" in .dios/tasks/NAME/stats; 0: not there. */
-static uint64_t task_number(struct mapreduce *m, const struct task *t, const char *key)
+/* Bytes that the task has read so far; 0: not known. */
+static uint64_t task_read(struct mapreduce *m, const struct task *t)
 {
-	_cleanup_free_ char *path = cli_dios_path(m->cli, m->mount, "tasks/%s/stats", t->name);
-	_cleanup_buffer_ struct buffer text = { 0 };
-	size_t size = strlen(key);
+	_cleanup_free_ char *text = task_stat(m->cli, m->mount, t, "bytes_read");
 
-	buffer_init(&text, CLI_FILE_MAX);
-	if (!path || cli_read_file(path, &text) < 0)
-		return 0;
-	for (const char *line = (char *)text.data; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (strncmp(line, key, size) == 0 && line[size] == ':')
-			return strtoull(line + size + 1, NULL, 10);
-	}
-	return 0;
+	return text ? strtoull(text, NULL, 10) : 0;
 }
 
 /* Bytes of the inputs that the mappers have behind them, and how many tasks have ended. */
@@ -169,7 +159,7 @@ static uint64_t mapreduce_look(struct mapreduce *m, char *detail, size_t size)
 		ended[i >= m->mappers] += task_ended(t);
 		if (i >= m->mappers)
 			continue;
-		uint64_t n = task_ended(t) ? m->mapper_bytes[i] : task_number(m, t, "bytes_read");
+		uint64_t n = task_ended(t) ? m->mapper_bytes[i] : task_read(m, t);
 		bytes += n < m->mapper_bytes[i] ? n : m->mapper_bytes[i];
 	}
 	snprintf(detail, size, "%zu of %zu mappers and %zu of %zu reducers done", ended[0], m->mappers, ended[1], m->reducers);
@@ -197,11 +187,10 @@ static size_t count_running(const struct mapreduce *m, size_t count)
 
 static int fail_task(struct mapreduce *m, const struct task *t)
 {
-	char outcome[TASK_OUTCOME_MAX];
+	_cleanup_free_ char *outcome = task_explain(m->cli, m->mount, t);
 
-	task_outcome(t, outcome);
 	return cli_fail_advised(m->cli, 0, "'dios logs' with that name prints what it said", "%s %s %s",
-		t - m->tasks < (ptrdiff_t)m->mappers ? "the mapper" : "the reducer", t->name, outcome);
+		t - m->tasks < (ptrdiff_t)m->mappers ? "the mapper" : "the reducer", t->name, outcome ? outcome : "failed");
 }
 
 /* One wait, and what has changed. */
