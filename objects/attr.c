@@ -37,8 +37,8 @@ int object_find(struct objects *os, const struct name *name, uint64_t *ret_ino)
 	int r = state_find_name(cluster_state(os->cluster, ROOT_INO), name, &ino);
 	if (r == 0) r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
-	/* What has no link left and is open nowhere only waits to be freed. */
-	if (o->orphan && o->opens == 0) r = -ENOENT;
+	/* What has no link left and is open nowhere only waits to be freed; what one delete ends has no name from then on. */
+	if (o->orphan && (o->opens == 0 || o->record.lifecycle == LIFECYCLE_SINGLE_DELETE)) r = -ENOENT;
 	object_release(o);
 	if (r == 0) *ret_ino = ino;
 	return r;
