@@ -26,7 +26,7 @@
 #define STAGE_MAX (256ull << 20)
 #define MAINTENANCE_MAX_MS 1000            /* the longest sleep between two looks at what is due */
 
-struct arguments { int device_fd, region_fd, control_fd; const char *config_file; };
+struct arguments { int device_fd, region_fd, control_fd; const char *config_file, *data, *mount; };
 
 static void _printf_(2, 3) refuse(struct diosd *d, const char *format, ...)
 {
@@ -79,7 +79,7 @@ static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, ch
 {
 	static const struct option longs[] = { { "device-fd", required_argument, NULL, 'd' }, { "region-fd", required_argument, NULL, 'r' },
 		{ "control-fd", required_argument, NULL, 'c' }, { "config", required_argument, NULL, 'f' },
-		{ "option", required_argument, NULL, 'o' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+		{ "option", required_argument, NULL, 'o' }, { "data", required_argument, NULL, 'D' }, { "mount", required_argument, NULL, 'M' }, { "version", no_argument, NULL, 'V' }, { 0 } };
 	const char *options[64];
 	int c, r = 0, count = 0;
 
@@ -92,6 +92,10 @@ static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, ch
 			r = parse_fd(optarg, &a->control_fd);
 		else if (c == 'f')
 			a->config_file = optarg;
+		else if (c == 'D')
+			a->data = optarg;
+		else if (c == 'M')
+			a->mount = optarg;
 		else if (c == 'o' && count < 64)
 			options[count++] = optarg;
 		else if (c == 'V') {
@@ -343,6 +347,10 @@ int main(int argc, char **argv)
 	r = region_attach(a.region_fd, &d.region);
 	if (r < 0 || (r = signals_open(&d)) < 0) {
 		refuse(&d, "the holder's shared memory cannot be used: %s", strerror(-r));
+		return 1;
+	}
+	if ((a.data && strcmp(a.data, d.region.header->data) != 0) || (a.mount && strcmp(a.mount, d.region.header->mount) != 0)) {
+		refuse(&d, "the holder's shared memory is of another mount: '%s' on '%s'", d.region.header->data, d.region.header->mount);
 		return 1;
 	}
 	r = open_all(&d);

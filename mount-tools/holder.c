@@ -52,7 +52,7 @@ static void _printf_(2, 3) fail(struct holder *h, const char *format, ...)
 
 static void daemon_exec(struct holder *h, int control_fd)
 {
-	char path[4096], device[16], region[16], control[16];
+	char path[4096], device[16], region[16], control[16], data[PATH_MAX + 16], mount[PATH_MAX + 16];
 	const char *arguments[16 + 2 * MOUNT_KEYS_MAX];
 	int n = 0;
 	sigset_t none;
@@ -74,7 +74,10 @@ static void daemon_exec(struct holder *h, int control_fd)
 		control_send_error(&c, "diosd is neither beside dios-holder nor installed");
 		_exit(127);
 	}
-	const char *fixed[] = { path, "--device-fd", device, "--region-fd", region, "--control-fd", control };
+	/* Both are in the region as well: here they are for people who look at ps. */
+	snprintf(data, sizeof(data), "--data=%s", h->data);
+	snprintf(mount, sizeof(mount), "--mount=%s", h->mount);
+	const char *fixed[] = { path, "--device-fd", device, "--region-fd", region, "--control-fd", control, data, mount };
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		arguments[n++] = fixed[i];
 	if (h->options->config_file) {
