@@ -88,17 +88,26 @@ static uint64_t next_changed_block(const struct object *o, uint64_t block)
 	return x->offset / BLOCK_SIZE > block ? x->offset / BLOCK_SIZE : block;
 }
 
+/* The block that the old size cuts, if the blob grows past it and it is not dirty itself: what the head holds past the old size has
+ * never been part of the blob. */
+static bool cut_is_due(const struct object *o)
+{
+	uint64_t cut = o->record.size / BLOCK_SIZE;
+	return !o->moving && o->size_now > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut;
+}
+
 static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 {
 	struct object *o = p->o;
-	uint64_t size = o->size_now, cut = o->record.size / BLOCK_SIZE;
-	if (!o->moving && size > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut) {
-		/* What the head holds past the old size has never been part of the blob. */
-		uint64_t next;
-		int r = plan_block(p, file, cut, size, &next);
-		if (r < 0) return r;
-	}
+	uint64_t size = o->size_now, cut = o->record.size / BLOCK_SIZE, ignored;
+	bool cut_due = cut_is_due(o);
 	for (uint64_t block = next_changed_block(o, 0), next; block != UINT64_MAX; block = next_changed_block(o, next)) {
+		/* In its turn, so that a command that goes before it does not have to reach it. */
+		if (cut_due && block > cut) {
+			int r = plan_block(p, file, cut, size, &ignored);
+			if (r < 0) return r;
+			cut_due = false;
+		}
 		/* Full: what is planned so far goes first. The size grows with the last command only, except that the size must cover
 		 * the blocks that a command brings. */
 		bool tail_far = p->tail_count > 0 && block - p->tail_block >= PLAN_TAIL_BLOCKS_MAX;
@@ -108,6 +117,10 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 			if (r < 0) return r;
 		}
 		int r = plan_block(p, file, block, size, &next);
+		if (r < 0) return r;
+	}
+	if (cut_due) {
+		int r = plan_block(p, file, cut, size, &ignored);
 		if (r < 0) return r;
 	}
 	return plan_propose(p, size, o->stage_seq, durable);
