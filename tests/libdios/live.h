@@ -1,4 +1,4 @@
-/* What the tests of the calls on a mount share. They run through tests/libdios/on-mount, which sets DIOS_MOUNT. */
+/* What the tests of the calls on a mount share. They run through tests/on-mount, which sets DIOS_MOUNT. */
 #ifndef DIOS_TESTS_LIBDIOS_LIVE_H
 #define DIOS_TESTS_LIBDIOS_LIVE_H
 
