@@ -280,7 +280,7 @@ static int parse_short(struct cli *cli, int argc, char **argv, int *at)
 	return 0;
 }
 
-/* Takes the options out of argv; the arguments are moved to its front. Returns how many, or -1 after a message. With `first`,
+/* Takes the options out of argv; the arguments are moved to its front, and end with NULL. Returns how many, or -1 after a message. With `first`,
  * stops in front of the first argument. */
 static int parse_options(struct cli *cli, int argc, char **argv, bool first, int *ret_used)
 {
@@ -305,6 +305,7 @@ static int parse_options(struct cli *cli, int argc, char **argv, bool first, int
 		return 0;
 	for (; at < argc; at++)
 		argv[kept++] = argv[at];
+	argv[kept] = NULL;
 	return kept;
 }
 

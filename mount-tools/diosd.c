@@ -189,7 +189,10 @@ static int open_all(struct diosd *d)
 		.config = d->config };
 	int r;
 
-	diosd_tasks_fill(d, &options);
+	if ((r = diosd_tasks_fill(d, &options)) < 0) {
+		refuse(d, "cannot start: %s", strerror(-r));
+		return r;
+	}
 	if ((r = open_data(d)) < 0)
 		return r;
 	if ((r = fs_new(&options, &d->fs)) < 0) {
@@ -216,6 +219,7 @@ static void close_all(struct diosd *d)
 	if (d->store)
 		store_close(d->store);
 	fs_free(d->fs);
+	diosd_tasks_free(d);
 }
 
 /* ---- serving ---- */
@@ -244,7 +248,7 @@ static void stop_quietly(struct diosd *d)
 	int r;
 
 	log_notice("diosd", "stopping");
-	diosd_tasks_close(d);
+	diosd_tasks_stop(d);
 	control_send(&d->control, "quiet");
 	do
 		r = control_receive(&d->control, word, sizeof(word));

@@ -25,9 +25,11 @@ struct diosd {
 };
 
 /* diosd_tasks.c: running tasks, joined to what fs/ shows of them. */
+int diosd_tasks_fill(struct diosd *d, struct fs_options *options);
 int diosd_tasks_open(struct diosd *d, const char *mount);
-void diosd_tasks_fill(struct diosd *d, struct fs_options *options);
 int diosd_tasks_start(struct diosd *d);      /* the mount answers */
-void diosd_tasks_close(struct diosd *d);     /* while the mount still answers; NULL ok */
+void diosd_tasks_stop(struct diosd *d);      /* while it still answers: the tasks are ended */
+void diosd_tasks_close(struct diosd *d);     /* no request is under way any more */
+void diosd_tasks_free(struct diosd *d);      /* after fs_free */
 
 #endif

@@ -15,8 +15,7 @@
 #include "objects/objects.h"
 
 #define TASK_REFERENCES_MAX 256u      /* inputs; outputs */
-#define TASK_SPEC_MAX (256u << 10)    /* bytes of arguments and environment, encoded */
-#define TASK_GROUPS_MAX 64u
+#define TASK_GROUPS_MAX 64u           /* supplementary groups of a caller; one with more gets -E2BIG */
 #define TASK_OUTPUT_KEPT (1u << 20)   /* bytes kept of a task's own stdout and stderr streams */
 
 struct tasks;
@@ -24,20 +23,24 @@ struct tasks;
 struct tasks_options {
 	const char *mount;            /* absolute path of the mount, in the daemon's mount name space */
 	const char *helper;           /* absolute path of dios-task */
+	const char *hidden;           /* a folder that no task may see: the data directory; NULL: none */
 	bool cgroups;                 /* false: none, pause by SIGSTOP */
 };
 
 int tasks_open(struct objects *os, const struct tasks_options *options, struct tasks **ret_tasks);
 /* The mount answers now: tasks may be started. Tasks that an earlier daemon left are marked lost, their outputs failed. */
 int tasks_start(struct tasks *t);
-/* Kills every task, waits for the processes, marks them lost. */
+/* Kills every task, waits for the processes (ten seconds at most), marks the tasks lost. To be called while the mount still answers: a process
+ * that waits for the mount does not die. Every later call on the tasks answers -ESHUTDOWN or -ESRCH; texts go on. */
+void tasks_stop(struct tasks *t);
+/* The same, if that has not been done, and frees. No other call may be under way. NULL ok. */
 void tasks_close(struct tasks *t);
 
 struct task_request {
 	struct caller caller;
 	pid_t pid;                            /* of the caller: its groups are the task's */
 	struct reference *program;            /* borrowed, with execute right; NULL: path */
-	const char *path;
+	const char *path;                     /* absolute, of the node */
 	const char *const *arguments;         /* from argv[0], ends with NULL */
 	const char *const *environment;       /* "KEY=value", ends with NULL; may be NULL */
 	struct reference *const *inputs, *const *outputs;   /* borrowed */
@@ -48,17 +51,23 @@ struct task_request {
 	struct name job, gang;                /* all zero: none */
 	uint32_t gang_size;
 	bool pure;                            /* -EOPNOTSUPP so far */
+	bool restart;                         /* kept in its specification */
 };
 
-/* Makes the task and starts it when its inputs are produced and its gang is complete. -ENOEXEC: neither ELF nor "#!"; -EACCES: no right to
- * execute, or a reference lacks the right that its place needs; -E2BIG; -EOPNOTSUPP. */
+/* Makes the task and starts it when its inputs are produced and its gang is complete. Inputs need the right to read, outputs to write or append,
+ * the program to read and to execute (by its reference, or by its mode). A reference given twice is one open file in the task.
+ * -ENOEXEC: neither ELF nor "#!"; -EACCES: a right is missing; -EINVAL: neither blob nor stream, both program and path or none, a gang whose
+ * other members say another size or which is full; -E2BIG; -EOPNOTSUPP; -EAGAIN: too many tasks. Paths are found when the task
+ * starts: one that is not there makes it fail, with exit status 127. */
 int tasks_run(struct tasks *t, const struct task_request *request, uint64_t *ret_ino, struct name *ret_name);
 /* Owner or root: -EPERM. -ESRCH: it has ended (or never was on this node). */
 int tasks_pause(struct tasks *t, const struct caller *caller, uint64_t ino, bool resume);
 int tasks_kill(struct tasks *t, const struct caller *caller, uint64_t ino, int signal);   /* SIGKILL: all its processes; others: its main one */
 /* The calling process belongs to a task: end that task with this outcome. -ESRCH: it does not. */
 int tasks_exit(struct tasks *t, pid_t pid, bool success);
-int tasks_find_process(struct tasks *t, pid_t pid, struct name *ret_task);                /* -ESRCH */
+int tasks_exit_named(struct tasks *t, const struct name *name, bool success);             /* the task that it belongs to, known already */
+/* Or a thread. -ESRCH: in no task. Costs nothing while no task runs, else a look or two into /proc. */
+int tasks_find_process(struct tasks *t, pid_t pid, struct name *ret_task);
 
 /* Texts for .dios/tasks/NAME/, and the streams shown there. */
 int tasks_print_status(struct tasks *t, uint64_t ino, struct buffer *out);   /* "state: running\npid: ...\n..." */

@@ -1,0 +1,118 @@
+/* Tasks of an earlier daemon: they died with it. Whoever waits for them or for what they were to make must hear of it. */
+#include <string.h>
+
+#include "base/log.h"
+#include "tasks/task.h"
+
+#define RECORDED_MAX (1u << 20)
+
+struct recorded { uint64_t *inos; size_t count, capacity; };
+
+static int collect(void *arg, uint64_t ino)
+{
+	struct recorded *all = arg;
+
+	if (all->count == all->capacity) {
+		size_t capacity = all->capacity ? all->capacity * 2 : 64;
+		uint64_t *inos = capacity <= RECORDED_MAX ? reallocarray(all->inos, capacity, sizeof(*inos)) : NULL;
+		if (!inos)
+			return -ENOMEM;
+		all->inos = inos;
+		all->capacity = capacity;
+	}
+	all->inos[all->count++] = ino;
+	return 0;
+}
+
+/* What it was given, as far as it is still there. The streams that it wrote are opened as by a writer: closing that ends one that was to end
+ * with its last writer. */
+static int open_places(struct tasks *t, const struct spec_reference *list, size_t count, const struct task_spec *spec, bool outputs,
+	struct task_places *p)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct task_place place = { .ino = list[i].ino, .own = list == spec->standard && spec->own[i] };
+		struct reference_options options = { .rights = RIGHT_WRITE | RIGHT_APPEND };
+		struct attributes a;
+
+		if (place.ino == 0 || object_get(t->objects, place.ino, &a) < 0)
+			continue;
+		place.kind = a.record.kind;
+		place.direct = a.record.flags & CREATE_STREAM_DIRECT;
+		if (outputs && place.kind == KIND_STREAM && !place.own && reference_open(t->objects, place.ino, &options, &place.held) < 0)
+			place.held = NULL;
+		struct task_place *grown = reallocarray(p->place, p->count + 1, sizeof(*grown));
+		if (!grown) {
+			reference_close(place.held);
+			return -ENOMEM;
+		}
+		p->place = grown;
+		p->place[p->count++] = place;
+	}
+	return 0;
+}
+
+static void settle(struct tasks *t, uint64_t ino)
+{
+	_cleanup_buffer_ struct buffer bytes;
+	struct task_places inputs = { 0 }, outputs = { 0 };
+	struct task_spec spec;
+
+	buffer_init(&bytes, TASK_SPEC_MAX);
+	int r = state_get_task_spec(cluster_state(objects_cluster(t->objects), ino), ino, &bytes);
+	if (r == 0)
+		r = task_spec_decode((struct slice){ .data = bytes.data, .size = bytes.size }, &spec);
+	if (r < 0) {
+		log_error("tasks", "a lost task's outputs are not known ino=%llu errno=%d", (unsigned long long)ino, -r);
+		return;
+	}
+	r = open_places(t, spec.inputs, spec.input_count, &spec, false, &inputs);
+	if (r == 0)
+		r = open_places(t, spec.standard, 1, &spec, false, &inputs);
+	if (r == 0)
+		r = open_places(t, spec.outputs, spec.output_count, &spec, true, &outputs);
+	/* Not standard input, which is the first of them: a stream's reader is no writer. */
+	spec.standard[0].ino = 0;
+	if (r == 0)
+		r = open_places(t, spec.standard, 3, &spec, true, &outputs);
+	if (r < 0)
+		log_error("tasks", "no memory for a lost task's outputs ino=%llu", (unsigned long long)ino);
+	places_settle(t->objects, &inputs, &outputs, false);
+	free(inputs.place);
+	free(outputs.place);
+	task_spec_done(&spec);
+}
+
+static void lose(struct tasks *t, const struct record *record)
+{
+	struct task_stats stats = { .ended = true, .error = "the daemon ended under it", .page_cache_bytes = LAUNCH_UNKNOWN, .runtime_ns = -1 };
+
+	task_usage_unknown(&stats.usage);
+	settle(t, record->ino);
+	int r = task_record_end(t, record->ino, TASK_LOST, 0, 0, &stats);
+	if (r < 0)
+		log_error("tasks", "a lost task is not recorded ino=%llu errno=%d", (unsigned long long)record->ino, -r);
+}
+
+int tasks_recover(struct tasks *t)
+{
+	struct recorded all = { 0 };
+	size_t lost = 0;
+	int r = state_each_task(cluster_state(objects_cluster(t->objects), ROOT_INO), collect, &all);
+
+	for (size_t i = 0; r >= 0 && i < all.count; i++) {
+		struct attributes a;
+
+		/* One that was started meanwhile is ours. */
+		if (task_find(t, all.inos[i]) || object_get(t->objects, all.inos[i], &a) < 0)
+			continue;
+		if (a.record.task.state < TASK_EXITED) {
+			lose(t, &a.record);
+			lost++;
+		}
+		task_remember_ended(t, all.inos[i]);
+	}
+	free(all.inos);
+	if (lost > 0)
+		log_notice("tasks", "tasks of an earlier daemon are lost count=%zu", lost);
+	return r < 0 ? r : 0;
+}
