@@ -91,7 +91,7 @@ static int take_place(struct run *run, struct reference *r, bool output, struct 
 
 static int take_input(struct run *run, struct reference *r, struct launch_reference *l, struct spec_reference *s)
 {
-	struct record record;
+	struct record record = { 0 };
 
 	if (!(reference_rights(r) & RIGHT_READ))
 		return -EACCES;
@@ -108,7 +108,7 @@ static int take_input(struct run *run, struct reference *r, struct launch_refere
 static int take_output(struct run *run, struct reference *r, struct launch_reference *l, struct spec_reference *s)
 {
 	uint32_t rights = reference_rights(r) & (RIGHT_READ | RIGHT_WRITE | RIGHT_APPEND);
-	struct record record;
+	struct record record = { 0 };
 
 	if (!(rights & (RIGHT_WRITE | RIGHT_APPEND)))
 		return -EACCES;
