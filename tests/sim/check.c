@@ -196,7 +196,7 @@ static void adopt(struct sim *s, struct matching *w)
 		if (next.nodes[i].kind == MODEL_FILE && w->found[i]) model_set_content(&next, i, content_ref(w->found[i]));
 		s->inos[i] = w->inos[i];
 	}
-	next.lives = s->model.lives;
+	if (s->model.lives > next.lives) next.lives = s->model.lives;
 	model_done(&s->model);
 	s->model = next;
 }
