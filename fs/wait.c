@@ -308,7 +308,8 @@ int waiters_new(struct fs *fs, struct waiters **ret_waiters)
 	if (!w)
 		return -ENOMEM;
 	w->fs = fs;
-	lock_init(&w->lock, "fs.waiters", LOCK_SESSION);
+	/* A leaf: whoever changes an object may hold locks of his own when the watch calls back. */
+	lock_init(&w->lock, "fs.waiters", LOCK_LEAF);
 	pthread_cond_init(&w->wake, NULL);
 	pthread_cond_init(&w->between, NULL);
 	int r = pthread_create(&w->thread, NULL, waiters_main, w);
