@@ -10,6 +10,7 @@
 #include "mount-tools/transfer.h"
 
 #define LOOK_NS (200 * NS_PER_MS)   /* how often the progress is asked for */
+#define KILL_WAIT_NS (10 * NS_PER_SECOND)   /* until tasks that were killed have ended, so that nothing runs when we return */
 
 /* Each input goes to the mapper with the fewest bytes so far: with the largest first, a good balance. */
 static int share_inputs(struct mapreduce *m)
@@ -131,10 +132,42 @@ int mapreduce_start(struct mapreduce *m)
 	return status;
 }
 
-void mapreduce_kill(struct mapreduce *m)
+/* The tasks that have not ended, for dios_select. */
+static void fill_waits(const struct mapreduce *m, struct dios_wait *waits)
 {
 	for (size_t i = 0; i < m->started; i++)
+		waits[i] = (struct dios_wait){ .ref = task_ended(&m->tasks[i]) ? -1 : m->tasks[i].ref, .wanted = DIOS_ENDED };
+}
+
+/* Among the first `count` tasks. */
+static size_t count_running(const struct mapreduce *m, size_t count)
+{
+	size_t running = 0;
+
+	for (size_t i = 0; i < count; i++)
+		running += !task_ended(&m->tasks[i]);
+	return running;
+}
+
+void mapreduce_kill(struct mapreduce *m)
+{
+	_cleanup_free_ struct dios_wait *waits = calloc(m->started ? m->started : 1, sizeof(*waits));
+	int64_t deadline = clock_boot_ns(&clock_system) + KILL_WAIT_NS, left;
+
+	for (size_t i = 0; i < m->started; i++)
 		dios_task_kill(m->tasks[i].ref, SIGKILL);   /* -ESRCH: it has ended, as wanted */
+	for (size_t i = 0; i < m->started; i++)
+		task_refresh(&m->tasks[i]);
+	while (waits && count_running(m, m->started) > 0 && (left = deadline - clock_boot_ns(&clock_system)) > 0) {
+		fill_waits(m, waits);
+		int r = dios_select(0, waits, m->started, left);
+
+		if (r < 0 && r != -EINTR)
+			return;   /* they end all the same */
+		for (size_t i = 0; i < m->started; i++)
+			if (waits[i].ready)
+				task_refresh(&m->tasks[i]);
+	}
 }
 
 /* ---- watching ------------------------------------------------------------------------------------------------------ */
@@ -175,16 +208,6 @@ static const struct task *find_failed(const struct mapreduce *m)
 	return NULL;
 }
 
-/* Among the first `count` tasks. */
-static size_t count_running(const struct mapreduce *m, size_t count)
-{
-	size_t running = 0;
-
-	for (size_t i = 0; i < count; i++)
-		running += !task_ended(&m->tasks[i]);
-	return running;
-}
-
 static int fail_task(struct mapreduce *m, const struct task *t)
 {
 	_cleanup_free_ char *outcome = task_explain(m->cli, m->mount, t);
@@ -196,8 +219,7 @@ static int fail_task(struct mapreduce *m, const struct task *t)
 /* One wait, and what has changed. */
 static int wait_some(struct mapreduce *m, struct dios_wait *waits)
 {
-	for (size_t i = 0; i < m->started; i++)
-		waits[i] = (struct dios_wait){ .ref = task_ended(&m->tasks[i]) ? -1 : m->tasks[i].ref, .wanted = DIOS_ENDED };
+	fill_waits(m, waits);
 	int r = dios_select(0, waits, m->started, LOOK_NS);
 	if (r < 0 && r != -ETIMEDOUT && r != -EINTR)
 		return cli_fail(m->cli, r, "cannot wait for the tasks");

@@ -37,7 +37,7 @@ int mapreduce_start(struct mapreduce *m);      /* status, after a message; what 
 int mapreduce_wait(struct mapreduce *m, const volatile sig_atomic_t *stop);
 /* Joins the parts at m->out, which appears whole. */
 int mapreduce_join(struct mapreduce *m, bool overwrite, uint64_t *ret_size);
-void mapreduce_kill(struct mapreduce *m);
+void mapreduce_kill(struct mapreduce *m);      /* and waits until they have ended */
 void mapreduce_done(struct mapreduce *m);
 
 #endif
