@@ -108,7 +108,7 @@ static void test_refused(void)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct json_value *value = NULL;
-		is_int(json_parse(rows[i], strlen(rows[i]), &value), -EBADMSG, "refused: %s", rows[i][0] ? rows[i] : "nothing");
+		is_int(json_parse(rows[i], strlen(rows[i]), &value), -EBADMSG, "refused: row %zu", i);
 	}
 
 	char deep[JSON_READ_DEPTH_MAX * 2 + 3];
