@@ -37,7 +37,7 @@ struct sim_content {
 void sim_content_init(struct sim_content *c, struct random_source *random, uint64_t *used_pages);
 void sim_content_done(struct sim_content *c);
 int sim_content_read(const struct sim_content *c, uint8_t *data, size_t size, uint64_t offset);   /* bytes beyond what was written are zeros */
-/* room: pages that may still be allocated. -ENOSPC: nothing was written. Grows the size. */
+/* room: pages that may still be allocated. -ENOSPC: what fits was written, as on a real disk. Grows the size. */
 int sim_content_write(struct sim_content *c, const uint8_t *data, size_t size, uint64_t offset, uint64_t room);
 int sim_content_allocate(struct sim_content *c, uint64_t offset, uint64_t size, uint64_t room);
 int sim_content_punch(struct sim_content *c, uint64_t offset, uint64_t size);

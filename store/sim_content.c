@@ -170,11 +170,17 @@ static void content_resize(struct sim_content *c, uint64_t size)
 
 int sim_content_write(struct sim_content *c, const uint8_t *data, size_t size, uint64_t offset, uint64_t room)
 {
-	int r = sim_content_allocate(c, offset, size, room);
+	int r = 0;
 
 	while (r == 0 && size > 0) {
 		size_t at = offset % SIM_PAGE, n = SIM_PAGE - at < size ? SIM_PAGE - at : size;
-		r = page_write(c, page_find(c, offset / SIM_PAGE), data, n, at);
+		struct sim_page *p = page_make(c, offset / SIM_PAGE);
+		if (!p)
+			return -ENOMEM;
+		if (!p->allocated && room-- == 0)
+			return -ENOSPC;
+		page_set_allocated(c, p, true);
+		r = page_write(c, p, data, n, at);
 		data += n;
 		size -= n;
 		offset += n;

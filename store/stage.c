@@ -1,9 +1,13 @@
-/* The staging log. Segments stage/XXXXXXXX are appended to under one lock and never synced, but for their headers: a power cut may take the
- * records, whose bytes had no promise to survive it, but must not make a sequence number come twice. So each header states, durably
- * before the segment is used, the highest number that can be in it.
+/* The staging log. Segments stage/XXXXXXXX are appended to under one lock and never synced: a power cut may take the records,
+ * whose bytes had no promise to survive it. What it must not do is make a sequence number come twice, so each start first
+ * reserves numbers, durably, in stage/numbers.
  *
- * States of a segment: current (appended to) -> full (its records are live) -> empty (all released: the file goes).
- * A record is whole or the last one of its segment: appends hold the lock until their bytes are written. */
+ * States of a segment: current (appended to) -> full (has live records) -> unused (all released: its header is wiped, and its
+ * file is kept for a new life under a new id, or deleted if there are enough).
+ *
+ * A record is whole or the last one of its segment: appends hold the lock until their bytes are written. Checksums are
+ * salted with a random number that only the segment's header has, so that old bytes of a file used again never parse, not
+ * even those that a user made to look like a record. */
 #include "store/stage.h"
 
 #include <assert.h>
@@ -14,37 +18,26 @@
 #include <uthash.h>
 
 #include "base/crc32c.h"
+#include "base/fault.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "store/stage_format.h"
 
-#define STAGE_MAGIC "dios-stg"
-#define STAGE_VERSION 1u
-#define SEGMENT_SIZE (32u << 20)     /* bytes: a few are in use at a time; the header's sync is spread over many records */
-
-struct segment_header {
-	char magic[8];
-	uint32_t version, id;
-	uint8_t boot_id[16];
-	uint64_t first_seq, limit_seq;   /* numbers in this segment are at least the first and below the second */
-	uint32_t reserved, crc;          /* over all before it */
-};
-
-struct record_header {
-	uint32_t crc;                    /* over the rest of the header and the data bytes */
-	uint32_t segment;                /* old bytes of a file used again never match */
-	uint32_t kind, data_size;
-	uint64_t ino, seq, offset, size;
-	int64_t time_ns;
-};
-_Static_assert(sizeof(struct segment_header) == 56 && sizeof(struct record_header) == 56, "formats on disk");
+#define SEGMENT_SIZE (32u << 20)       /* bytes: a few are in use at a time */
+#define UNUSED_MAX 2                   /* files kept for reuse: warm in the cache, and no creates when it matters */
+#define NUMBERS_A_START (1ull << 40)   /* sequence numbers reserved by each start: more than a life can use */
 
 struct segment {
-	uint32_t id;
+	uint32_t id;                     /* of this life */
+	uint32_t number;                 /* of the file */
+	uint64_t salt;
 	struct disk_file *file;
 	uint32_t end;                    /* where the next record goes */
 	uint32_t live;                   /* records not released */
 	UT_hash_handle hh;
 };
+
+struct unused_file { uint32_t number; struct disk_file *file; };
 
 struct stage {
 	struct disk *disk;
@@ -53,167 +46,251 @@ struct stage {
 	struct lock lock;                /* guards all below */
 	struct segment *segments;        /* by id, in ascending order */
 	struct segment *current;
-	uint32_t next_id;
-	uint64_t next_seq;
+	struct unused_file unused[UNUSED_MAX];
+	size_t unused_count;
+	uint32_t next_id, next_number;
+	uint64_t next_seq, reserved_seq; /* numbers below reserved_seq may be used */
 };
 
-static void segment_path(const struct stage *s, uint32_t id, char path[static 64]) { snprintf(path, 64, "%s/%08" PRIx32, s->folder, id); }
-
-static void segment_close(struct stage *s, struct segment *g)
+static void file_path(const struct stage *s, uint32_t number, char path[static 64])
 {
-	HASH_DEL(s->segments, g);
-	disk_close(g->file);
-	free(g);
+	snprintf(path, 64, "%s/%08" PRIx32, s->folder, number);
 }
 
-/* An empty segment goes. Its header's limit is not needed: the current one's is higher. */
-static void segment_remove(struct stage *s, struct segment *g)
+/* Takes the file. */
+static void keep_or_delete(struct stage *s, struct disk_file *file, uint32_t number)
 {
+	static const uint8_t zeros[STAGE_HEADER_SIZE];
 	char path[64];
-	segment_path(s, g->id, path);
-	segment_close(s, g);
+
+	if (s->unused_count < UNUSED_MAX && disk_pwrite(file, zeros, sizeof(zeros), 0) == 0) {
+		s->unused[s->unused_count++] = (struct unused_file){ number, file };
+		return;
+	}
+	disk_close(file);
+	file_path(s, number, path);
 	disk_unlink(s->disk, path);   /* a failure leaves a file whose records are skipped by their numbers */
 }
 
-static uint32_t header_crc(const struct segment_header *h) { return crc32c(0, h, offsetof(struct segment_header, crc)); }
+static void segment_retire(struct stage *s, struct segment *g)
+{
+	HASH_DEL(s->segments, g);
+	keep_or_delete(s, g->file, g->number);
+	free(g);
+}
+
+/* The last one that became unused: its pages are the warmest. */
+static int take_file(struct stage *s, struct segment *g)
+{
+	char path[64];
+
+	if (s->unused_count > 0) {
+		struct unused_file *u = &s->unused[--s->unused_count];
+		g->number = u->number;
+		g->file = u->file;
+		return 0;
+	}
+	g->number = s->next_number;
+	file_path(s, g->number, path);
+	int r = disk_open(s->disk, path, O_RDWR | O_CREAT | O_EXCL, &g->file);
+	if (r == 0)
+		s->next_number++;
+	return r;
+}
 
 static int segment_new(struct stage *s)
 {
-	struct segment_header h = { .magic = STAGE_MAGIC, .version = STAGE_VERSION, .id = s->next_id, .first_seq = s->next_seq };
-	memcpy(h.boot_id, s->boot_id, sizeof(h.boot_id));
-	h.limit_seq = h.first_seq + SEGMENT_SIZE / sizeof(struct record_header) + 1;
-	h.crc = header_crc(&h);
+	uint8_t bytes[STAGE_HEADER_SIZE];
 	struct segment *g = calloc(1, sizeof(*g));
-	if (!g) return -ENOMEM;
-	char path[64];
-	segment_path(s, h.id, path);
-	g->id = h.id;
-	g->end = sizeof(h);
-	int r = disk_open(s->disk, path, O_RDWR | O_CREAT | O_TRUNC, &g->file);
+
+	if (!g)
+		return -ENOMEM;
+	int r = take_file(s, g);
 	if (r < 0) {
 		free(g);
 		return r;
 	}
-	r = disk_pwrite(g->file, &h, sizeof(h), 0);
-	if (r == 0) r = disk_sync(g->file);
-	if (r == 0) r = disk_sync_dir(s->disk, s->folder);
+	struct stage_header h = { .id = s->next_id, .salt = random_u64(s->disk->random) };
+	memcpy(h.boot_id, s->boot_id, sizeof(h.boot_id));
+	stage_header_encode(&h, bytes);
+	r = disk_pwrite(g->file, bytes, sizeof(bytes), 0);
 	if (r < 0) {
-		disk_close(g->file);
-		disk_unlink(s->disk, path);
+		keep_or_delete(s, g->file, g->number);
 		free(g);
 		return r;
 	}
+	g->id = s->next_id++;
+	g->salt = h.salt;
+	g->end = STAGE_HEADER_SIZE;
 	HASH_ADD(hh, s->segments, id, sizeof(g->id), g);
 	struct segment *full = s->current;
 	s->current = g;
-	s->next_id++;
-	if (full && full->live == 0) segment_remove(s, full);
+	if (full && full->live == 0)
+		segment_retire(s, full);
 	return 0;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-struct found { uint32_t *ids; size_t count, capacity; };
+struct found { uint32_t id, number; uint64_t salt; struct disk_file *file; };
+struct opening { struct stage *stage; uint32_t *numbers; size_t count, capacity; };
 
-static int found_file(void *arg, const char *name)
+static int add_number(void *arg, const char *name)
 {
-	struct found *f = arg;
+	struct opening *o = arg;
 	char *end;
-	unsigned long id = strtoul(name, &end, 16);
-	if (*end || end - name != 8) return 0;
-	if (f->count == f->capacity) {
-		size_t capacity = f->capacity ? f->capacity * 2 : 16;
-		uint32_t *ids = realloc(f->ids, capacity * sizeof(*ids));
-		if (!ids) return -ENOMEM;
-		f->ids = ids;
-		f->capacity = capacity;
-	}
-	f->ids[f->count++] = (uint32_t)id;
-	return 0;
-}
+	unsigned long number = strtoul(name, &end, 16);
 
-static int by_id(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return x < y ? -1 : x > y;
-}
-
-static bool header_good(const struct segment_header *h, uint32_t id)
-{
-	return memcmp(h->magic, STAGE_MAGIC, sizeof(h->magic)) == 0 && h->version == STAGE_VERSION && h->id == id && h->crc == header_crc(h)
-		&& h->limit_seq > h->first_seq;
-}
-
-/* Keeps a segment of this boot for stage_replay; *ret_keep is false for one of another, which goes once a new header is durable. */
-static int segment_open(struct stage *s, uint32_t id, bool *ret_keep)
-{
-	char path[64];
-	segment_path(s, id, path);
-	struct segment_header h;
-	struct disk_file *file;
-	*ret_keep = false;
-	if (id >= s->next_id) s->next_id = id + 1;
-	int r = disk_open(s->disk, path, O_RDWR, &file);
-	if (r < 0) return r;
-	ssize_t n = disk_pread(file, &h, sizeof(h), 0);
-	if (n < 0) {
-		disk_close(file);
-		return (int)n;
-	}
-	if (n == sizeof(h) && header_good(&h, id)) {
-		if (h.limit_seq > s->next_seq) s->next_seq = h.limit_seq;
-		*ret_keep = memcmp(h.boot_id, s->boot_id, sizeof(h.boot_id)) == 0;
-	} else {
-		log_warning("store", "staging segment %s has no valid header: it is discarded", path);
-	}
-	if (!*ret_keep) {
-		disk_close(file);
+	if (*end || end - name != 8)
 		return 0;
+	if (o->count == o->capacity) {
+		size_t capacity = o->capacity ? o->capacity * 2 : 16;
+		uint32_t *numbers = realloc(o->numbers, capacity * sizeof(*numbers));
+		if (!numbers)
+			return -ENOMEM;
+		o->numbers = numbers;
+		o->capacity = capacity;
 	}
-	struct segment *g = calloc(1, sizeof(*g));
-	if (!g) {
-		disk_close(file);
-		return -ENOMEM;
-	}
-	*g = (struct segment){ .id = id, .file = file, .end = sizeof(h) };
-	HASH_ADD(hh, s->segments, id, sizeof(g->id), g);
+	o->numbers[o->count++] = (uint32_t)number;
+	if (number >= o->stage->next_number)
+		o->stage->next_number = (uint32_t)number + 1;
 	return 0;
 }
 
-static int open_segments(struct stage *s, struct found *f)
+/* What the file holds; id 0 if it is nothing of this boot. */
+static int file_open(struct stage *s, uint32_t number, struct found *ret_found)
 {
-	size_t stale = 0;
-	if (f->count) qsort(f->ids, f->count, sizeof(*f->ids), by_id);
-	for (size_t i = 0; i < f->count; i++) {
-		bool keep;
-		int r = segment_open(s, f->ids[i], &keep);
-		if (r < 0) return r;
-		if (!keep) f->ids[stale++] = f->ids[i];
+	uint8_t bytes[STAGE_HEADER_SIZE] = { 0 };
+	struct stage_header h = { 0 };
+	struct disk_file *file;
+	char path[64];
+
+	file_path(s, number, path);
+	int r = disk_open(s->disk, path, O_RDWR, &file);
+	if (r < 0)
+		return r;
+	ssize_t n = disk_pread(file, bytes, sizeof(bytes), 0);
+	if (n >= 0)
+		r = stage_header_decode(bytes, &h);
+	if (n < 0 || r == -ENOTSUP) {
+		disk_close(file);
+		return n < 0 ? (int)n : r;
 	}
-	int r = segment_new(s);
-	for (size_t i = 0; r == 0 && i < stale; i++) {
-		char path[64];
-		segment_path(s, f->ids[i], path);
-		r = disk_unlink(s->disk, path);
+	bool ours = r == 0 && memcmp(h.boot_id, s->boot_id, sizeof(h.boot_id)) == 0;
+	if (r == -EBADMSG)
+		log_warning("store", "a staging segment has no valid header, it is discarded path=%s", path);
+	*ret_found = (struct found){ .id = ours ? h.id : 0, .number = number, .salt = h.salt, .file = file };
+	return 0;
+}
+
+static int compare_id(const void *a, const void *b)
+{
+	uint32_t x = ((const struct found *)a)->id, y = ((const struct found *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+static int adopt(struct stage *s, const struct found *f)
+{
+	struct segment *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	*g = (struct segment){ .id = f->id, .number = f->number, .salt = f->salt, .file = f->file, .end = STAGE_HEADER_SIZE };
+	HASH_ADD(hh, s->segments, id, sizeof(g->id), g);
+	if (f->id >= s->next_id)
+		s->next_id = f->id + 1;
+	return 0;
+}
+
+/* Segments of this boot wait for stage_replay, in the order of their lives; other files are used again. */
+static int open_files(struct stage *s, const struct opening *o)
+{
+	struct found *found = calloc(o->count + 1, sizeof(*found));
+	size_t count = 0, taken = 0;
+	int r = found ? 0 : -ENOMEM;
+
+	while (r == 0 && count < o->count) {
+		r = file_open(s, o->numbers[count], &found[count]);
+		count += r == 0;
 	}
+	if (r == 0 && count > 0)
+		qsort(found, count, sizeof(*found), compare_id);
+	for (; r == 0 && taken < count; taken++) {
+		if (found[taken].id == 0)
+			keep_or_delete(s, found[taken].file, found[taken].number);
+		else
+			r = adopt(s, &found[taken]);
+		if (r < 0)
+			break;
+	}
+	for (; found && taken < count; taken++)
+		disk_close(found[taken].file);
+	free(found);
 	return r;
+}
+
+/* A start takes the next run of numbers for itself alone. Segments without the file of numbers: it was lost or removed. */
+static int reserve_numbers(struct stage *s, bool has_segments)
+{
+	uint8_t bytes[STAGE_NUMBERS_SIZE] = { 0 };
+	char path[64], temporary[64];
+	struct disk_file *file;
+	uint64_t used = 0;
+
+	snprintf(path, sizeof(path), "%s/numbers", s->folder);
+	snprintf(temporary, sizeof(temporary), "%s/numbers.new", s->folder);
+	int r = disk_open(s->disk, path, O_RDONLY, &file);
+	if (r == 0) {
+		ssize_t n = disk_pread(file, bytes, sizeof(bytes), 0);
+		disk_close(file);
+		r = n < 0 ? (int)n : stage_numbers_decode(bytes, &used);
+	} else if (r == -ENOENT) {
+		r = has_segments ? -EBADMSG : 0;
+	}
+	if (r == -EBADMSG)
+		log_error("store", "the numbers of the staging log are damaged or missing path=%s", path);
+	if (r < 0)
+		return r;
+	s->next_seq = used + 1;
+	s->reserved_seq = s->next_seq + NUMBERS_A_START;
+	stage_numbers_encode(s->reserved_seq, bytes);
+	r = disk_open(s->disk, temporary, O_RDWR | O_CREAT | O_TRUNC, &file);
+	if (r < 0)
+		return r;
+	r = disk_pwrite(file, bytes, sizeof(bytes), 0);
+	if (r == 0)
+		r = disk_sync(file);
+	disk_close(file);
+	if (r == 0)
+		r = disk_rename(s->disk, temporary, path);
+	if (r == 0)
+		r = disk_sync_dir(s->disk, s->folder);
+	return r == 0 ? disk_sync_dir(s->disk, ".") : r;
 }
 
 int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16], struct stage **ret_stage)
 {
 	struct stage *s = calloc(1, sizeof(*s));
-	if (!s) return -ENOMEM;
+	struct opening o = { .stage = s };
+
+	if (!s)
+		return -ENOMEM;
 	s->disk = disk;
 	s->next_id = 1;
-	s->next_seq = 1;
 	memcpy(s->boot_id, boot_id, sizeof(s->boot_id));
 	snprintf(s->folder, sizeof(s->folder), "%s", folder);
 	lock_init(&s->lock, "staging log", LOCK_STAGE);
-	struct found f = { 0 };
 	int r = disk_mkdir(disk, folder);
-	if (r == 0) r = disk_list(disk, folder, found_file, &f);
-	if (r == 0) r = open_segments(s, &f);
-	free(f.ids);
+	if (r == 0)
+		r = disk_list(disk, folder, add_number, &o);
+	if (r == 0)
+		r = reserve_numbers(s, o.count > 0);
+	if (r == 0)
+		r = open_files(s, &o);
+	if (r == 0)
+		r = segment_new(s);
+	free(o.numbers);
 	if (r < 0) {
 		stage_close(s);
 		return r;
@@ -224,12 +301,17 @@ int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16],
 
 void stage_close(struct stage *s)
 {
-	if (!s) return;
 	struct segment *g, *next;
+
+	if (!s)
+		return;
 	HASH_ITER(hh, s->segments, g, next) {
-		if (g->live == 0 && g != s->current) segment_remove(s, g);
-		else segment_close(s, g);
+		HASH_DEL(s->segments, g);
+		disk_close(g->file);
+		free(g);
 	}
+	for (size_t i = 0; i < s->unused_count; i++)
+		disk_close(s->unused[i].file);
 	lock_done(&s->lock);
 	free(s);
 }
@@ -237,30 +319,36 @@ void stage_close(struct stage *s)
 /* ---- replay ------------------------------------------------------------------------------------------------------ */
 
 /* Reads and checks the record at `at`. -ENODATA: no whole record is there, the segment ends. */
-static int record_read(struct segment *g, uint64_t at, struct record_header *h, uint8_t *data)
+static int record_read(const struct segment *g, uint64_t at, struct stage_record *ret_record, uint8_t *data)
 {
-	ssize_t n = disk_pread(g->file, h, sizeof(*h), at);
-	if (n < 0) return (int)n;
-	if (n < (ssize_t)sizeof(*h) || h->segment != g->id || h->data_size > STAGE_RECORD_MAX || h->kind < STAGE_DATA || h->kind > STAGE_SIZE) return -ENODATA;
-	if ((h->kind == STAGE_DATA) != (h->data_size > 0) || (h->kind == STAGE_DATA && h->size != h->data_size)) return -ENODATA;
-	n = h->data_size ? disk_pread(g->file, data, h->data_size, at + sizeof(*h)) : 0;
-	if (n < 0) return (int)n;
-	if (n < (ssize_t)h->data_size) return -ENODATA;
-	uint32_t crc = crc32c(0, &h->segment, sizeof(*h) - sizeof(h->crc));
-	return crc32c(crc, data, h->data_size) == h->crc ? 0 : -ENODATA;
+	uint8_t bytes[STAGE_RECORD_SIZE];
+	uint32_t data_size, data_crc;
+	ssize_t n = disk_pread(g->file, bytes, sizeof(bytes), at);
+
+	if (n < 0)
+		return (int)n;
+	if (n < (ssize_t)sizeof(bytes) || stage_record_decode(bytes, g->id, g->salt, ret_record, &data_size, &data_crc) < 0)
+		return -ENODATA;
+	n = data_size ? disk_pread(g->file, data, data_size, at + sizeof(bytes)) : 0;
+	if (n < 0)
+		return (int)n;
+	if (n < (ssize_t)data_size || crc32c(0, data, data_size) != data_crc)
+		return -ENODATA;
+	ret_record->place = (struct stage_place){ .segment = g->id, .offset = (uint32_t)(at + sizeof(bytes)) };
+	return 0;
 }
 
 static int segment_replay(struct segment *g, uint8_t *data, int (*each)(void *, const struct stage_record *), void *arg)
 {
-	struct record_header h;
+	struct stage_record record;
 	int r;
-	while ((r = record_read(g, g->end, &h, data)) == 0) {
-		struct stage_record record = { .ino = h.ino, .seq = h.seq, .kind = h.kind, .offset = h.offset, .size = h.size, .time_ns = h.time_ns,
-			.place = { .segment = g->id, .offset = g->end + (uint32_t)sizeof(h) } };
-		g->end += (uint32_t)sizeof(h) + h.data_size;
+
+	while ((r = record_read(g, g->end, &record, data)) == 0) {
+		g->end += STAGE_RECORD_SIZE + (record.kind == STAGE_DATA ? (uint32_t)record.size : 0);
 		g->live++;
 		r = each(arg, &record);
-		if (r < 0) return r;
+		if (r < 0)
+			return r;
 	}
 	return r == -ENODATA ? 0 : r;
 }
@@ -268,15 +356,20 @@ static int segment_replay(struct segment *g, uint8_t *data, int (*each)(void *, 
 int stage_replay(struct stage *s, int (*each)(void *, const struct stage_record *), void *arg)
 {
 	uint8_t *data = malloc(STAGE_RECORD_MAX);
-	if (!data) return -ENOMEM;
-	int r = 0;
 	struct segment *g, *next;
+	int r = 0;
+
+	if (!data)
+		return -ENOMEM;
 	HASH_ITER(hh, s->segments, g, next) {
-		if (g == s->current) continue;
+		if (g == s->current)
+			continue;
 		g->live++;   /* kept while its records are handed out, whatever is released meanwhile */
 		r = segment_replay(g, data, each, arg);
-		if (r < 0) break;
-		if (--g->live == 0) segment_remove(s, g);
+		if (r < 0)
+			break;
+		if (--g->live == 0)
+			segment_retire(s, g);
 	}
 	free(data);
 	return r;
@@ -284,27 +377,46 @@ int stage_replay(struct stage *s, int (*each)(void *, const struct stage_record 
 
 /* ---- use --------------------------------------------------------------------------------------------------------- */
 
+/* The current segment, with room. lock held. */
+static int segment_for(struct stage *s, size_t data_size, struct segment **ret_segment)
+{
+	int r = 0;
+
+	if (s->next_seq >= s->reserved_seq)
+		return -EOVERFLOW;
+	if (STAGE_RECORD_SIZE + data_size > SEGMENT_SIZE - s->current->end)
+		r = segment_new(s);
+	*ret_segment = s->current;
+	return r;
+}
+
 int stage_append(struct stage *s, struct stage_record *record, const void *data)
 {
+	static const uint8_t zeros[STAGE_RECORD_SIZE];
 	size_t data_size = record->kind == STAGE_DATA ? record->size : 0;
+	uint8_t bytes[STAGE_RECORD_SIZE];
+	struct segment *g;
+
 	assert(data_size <= STAGE_RECORD_MAX && (data != NULL) == (data_size > 0));
-	struct record_header h = { .kind = record->kind, .data_size = (uint32_t)data_size, .ino = record->ino, .offset = record->offset,
-		.size = record->size, .time_ns = record->time_ns };
+	uint32_t data_crc = crc32c(0, data, data_size);   /* not under the lock: it takes as long as the write */
 	LOCK_GUARD(&s->lock);
-	if (s->current->end + sizeof(h) + data_size > SEGMENT_SIZE) {
-		int r = segment_new(s);
-		if (r < 0) return r;
+	int r = segment_for(s, data_size, &g);
+	if (r == 0)
+		r = fault_point("stage.append");
+	if (r < 0)
+		return r;
+	record->seq = s->next_seq;
+	stage_record_encode(record, g->id, g->salt, (uint32_t)data_size, data_crc, bytes);
+	struct iovec iov[2] = { { .iov_base = bytes, .iov_len = sizeof(bytes) }, { .iov_base = (void *)(uintptr_t)data, .iov_len = data_size } };
+	r = disk_pwritev(g->file, iov, data_size ? 2 : 1, g->end);
+	if (r < 0) {
+		/* Were old bytes behind the header the very same, it would be a record. */
+		(void)disk_pwrite(g->file, zeros, sizeof(zeros), g->end);
+		return r;
 	}
-	struct segment *g = s->current;
-	h.segment = g->id;
-	h.seq = s->next_seq;
-	h.crc = crc32c(crc32c(0, &h.segment, sizeof(h) - sizeof(h.crc)), data, data_size);
-	struct iovec iov[2] = { { .iov_base = &h, .iov_len = sizeof(h) }, { .iov_base = (void *)(uintptr_t)data, .iov_len = data_size } };
-	int r = disk_pwritev(g->file, iov, data_size ? 2 : 1, g->end);
-	if (r < 0) return r;
-	record->seq = s->next_seq++;
-	record->place = (struct stage_place){ .segment = g->id, .offset = g->end + (uint32_t)sizeof(h) };
-	g->end += (uint32_t)(sizeof(h) + data_size);
+	s->next_seq++;
+	record->place = (struct stage_place){ .segment = g->id, .offset = g->end + STAGE_RECORD_SIZE };
+	g->end += (uint32_t)(STAGE_RECORD_SIZE + data_size);
 	g->live++;
 	return 0;
 }
@@ -312,6 +424,7 @@ int stage_append(struct stage *s, struct stage_record *record, const void *data)
 static struct segment *segment_find(struct stage *s, uint32_t id)
 {
 	struct segment *g;
+
 	HASH_FIND(hh, s->segments, &id, sizeof(id), g);
 	return g;
 }
@@ -324,7 +437,8 @@ int stage_read(struct stage *s, struct stage_place place, uint64_t skip, void *d
 	lock_release(&s->lock);
 	assert(file);
 	ssize_t n = disk_pread(file, data, size, place.offset + skip);
-	if (n < 0) return (int)n;
+	if (n < 0)
+		return (int)n;
 	return (size_t)n == size ? 0 : -EIO;
 }
 
@@ -332,8 +446,10 @@ void stage_release(struct stage *s, struct stage_place place)
 {
 	LOCK_GUARD(&s->lock);
 	struct segment *g = segment_find(s, place.segment);
+
 	assert(g && g->live > 0);
-	if (--g->live == 0 && g != s->current) segment_remove(s, g);
+	if (--g->live == 0 && g != s->current)
+		segment_retire(s, g);
 }
 
 uint64_t stage_bytes(struct stage *s)

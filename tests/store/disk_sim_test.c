@@ -258,6 +258,7 @@ static void faults(void)
 	struct disk *d = new_disk(&random, 1);
 	struct disk_file *f = new_file(d, "a");
 	struct disk_space space;
+	uint64_t size;
 	char text[8] = "";
 
 	disk_sync_dir(d, ".");
@@ -290,6 +291,8 @@ static void faults(void)
 	is_int(space.free_bytes, 12 << 10, "free space is what the capacity leaves");
 	static uint8_t big[13 << 10];
 	is_int(disk_pwrite(f, big, sizeof(big), 4096), -ENOSPC, "beyond the capacity: ENOSPC");
+	disk_size(f, &size);
+	is_int(size, 16 << 10, "but what fits is written");
 	is_int(disk_pwrite(f, big, 12 << 10, 4096), 0, "up to it is fine");
 	is_int(disk_pwrite(f, big, 16, 0), 0, "overwriting takes no room");
 	is_int(disk_punch(f, 4096, 12 << 10), 0, "a hole");

@@ -1,0 +1,113 @@
+/* See stage_format.h. */
+#include "base/crc32c.h"
+#include "store/bytes.h"
+#include "store/stage_format.h"
+
+static const uint8_t header_magic[8] = "diosstg", numbers_magic[8] = "diosnum";
+
+/* Offsets in a segment's header. */
+enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_ZERO = 20, H_BOOT_ID = 24, H_SALT = 40 };
+/* Offsets in a record's header. */
+enum { R_CRC = 0, R_DATA_CRC = 4, R_SEGMENT = 8, R_DATA_SIZE = 12, R_INO = 16, R_SEQ = 24, R_OFFSET = 32, R_SIZE = 40, R_TIME = 48, R_KIND = 56 };
+/* Offsets in the file of numbers. */
+enum { N_MAGIC = 0, N_VERSION = 8, N_CRC = 12, N_RESERVED = 16 };
+
+/* Over all but itself; magic, version and checksum are at the same places in both. */
+static uint32_t file_crc(const uint8_t *bytes, size_t size)
+{
+	return crc32c(crc32c(0, bytes, H_CRC), bytes + H_CRC + 4, size - H_CRC - 4);
+}
+
+static int file_check(const uint8_t *bytes, size_t size, const uint8_t magic[8])
+{
+	if (memcmp(bytes, magic, 8) != 0)
+		return -EBADMSG;
+	/* Before the checksum, which a newer version may keep elsewhere. */
+	if (get_le32(bytes + H_VERSION) > STAGE_FORMAT_VERSION)
+		return -ENOTSUP;
+	return get_le32(bytes + H_CRC) == file_crc(bytes, size) ? 0 : -EBADMSG;
+}
+
+void stage_header_encode(const struct stage_header *h, uint8_t out[STAGE_HEADER_SIZE])
+{
+	memset(out, 0, STAGE_HEADER_SIZE);
+	memcpy(out + H_MAGIC, header_magic, sizeof(header_magic));
+	put_le32(out + H_VERSION, STAGE_FORMAT_VERSION);
+	put_le32(out + H_ID, h->id);
+	memcpy(out + H_BOOT_ID, h->boot_id, sizeof(h->boot_id));
+	put_le64(out + H_SALT, h->salt);
+	put_le32(out + H_CRC, file_crc(out, STAGE_HEADER_SIZE));
+}
+
+int stage_header_decode(const uint8_t in[STAGE_HEADER_SIZE], struct stage_header *ret_header)
+{
+	static const uint8_t zeros[STAGE_HEADER_SIZE];
+
+	if (memcmp(in, zeros, STAGE_HEADER_SIZE) == 0)
+		return -ENODATA;
+	int r = file_check(in, STAGE_HEADER_SIZE, header_magic);
+	if (r < 0)
+		return r;
+	struct stage_header h = { .id = get_le32(in + H_ID), .salt = get_le64(in + H_SALT) };
+	memcpy(h.boot_id, in + H_BOOT_ID, sizeof(h.boot_id));
+	if (h.id == 0)
+		return -EBADMSG;
+	*ret_header = h;
+	return 0;
+}
+
+static uint32_t record_crc(uint64_t salt, const uint8_t h[STAGE_RECORD_SIZE])
+{
+	uint8_t salt_bytes[8];
+
+	put_le64(salt_bytes, salt);
+	return crc32c(crc32c(0, salt_bytes, sizeof(salt_bytes)), h + R_DATA_CRC, STAGE_RECORD_SIZE - R_DATA_CRC);
+}
+
+void stage_record_encode(const struct stage_record *record, uint32_t id, uint64_t salt, uint32_t data_size, uint32_t data_crc, uint8_t out[STAGE_RECORD_SIZE])
+{
+	memset(out, 0, STAGE_RECORD_SIZE);
+	put_le32(out + R_DATA_CRC, data_crc);
+	put_le32(out + R_SEGMENT, id);
+	put_le32(out + R_DATA_SIZE, data_size);
+	put_le64(out + R_INO, record->ino);
+	put_le64(out + R_SEQ, record->seq);
+	put_le64(out + R_OFFSET, record->offset);
+	put_le64(out + R_SIZE, record->size);
+	put_le64(out + R_TIME, (uint64_t)record->time_ns);
+	out[R_KIND] = (uint8_t)record->kind;
+	put_le32(out + R_CRC, record_crc(salt, out));
+}
+
+int stage_record_decode(const uint8_t in[STAGE_RECORD_SIZE], uint32_t id, uint64_t salt, struct stage_record *ret_record, uint32_t *ret_data_size, uint32_t *ret_data_crc)
+{
+	if (get_le32(in + R_SEGMENT) != id || get_le32(in + R_CRC) != record_crc(salt, in))
+		return -EBADMSG;
+	struct stage_record r = { .ino = get_le64(in + R_INO), .seq = get_le64(in + R_SEQ), .kind = in[R_KIND], .offset = get_le64(in + R_OFFSET),
+		.size = get_le64(in + R_SIZE), .time_ns = (int64_t)get_le64(in + R_TIME) };
+	uint32_t data_size = get_le32(in + R_DATA_SIZE);
+	if (r.kind < STAGE_DATA || r.kind > STAGE_SIZE || data_size > STAGE_RECORD_MAX || data_size != (r.kind == STAGE_DATA ? r.size : 0))
+		return -EBADMSG;
+	*ret_record = r;
+	*ret_data_size = data_size;
+	*ret_data_crc = get_le32(in + R_DATA_CRC);
+	return 0;
+}
+
+void stage_numbers_encode(uint64_t reserved, uint8_t out[STAGE_NUMBERS_SIZE])
+{
+	memset(out, 0, STAGE_NUMBERS_SIZE);
+	memcpy(out + N_MAGIC, numbers_magic, sizeof(numbers_magic));
+	put_le32(out + N_VERSION, STAGE_FORMAT_VERSION);
+	put_le64(out + N_RESERVED, reserved);
+	put_le32(out + N_CRC, file_crc(out, STAGE_NUMBERS_SIZE));
+}
+
+int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_reserved)
+{
+	int r = file_check(in, STAGE_NUMBERS_SIZE, numbers_magic);
+
+	if (r == 0)
+		*ret_reserved = get_le64(in + N_RESERVED);
+	return r;
+}
