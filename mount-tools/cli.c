@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "caps/name.h"
 #include "mount-tools/cli.h"
 #include "mount-tools/cli_help.h"
 #include "mount-tools/text.h"
@@ -280,6 +281,14 @@ static int parse_short(struct cli *cli, int argc, char **argv, int *at)
 	return 0;
 }
 
+/* One name in 64 begins with a dash: what is exactly a name is an argument. */
+static bool is_option(const char *word)
+{
+	struct name name;
+
+	return word[0] == '-' && word[1] && name_from_text(word, strlen(word), &name) < 0;
+}
+
 /* Takes the options out of argv; the arguments are moved to its front, and end with NULL. Returns how many, or -1 after a message. With `first`,
  * stops in front of the first argument. */
 static int parse_options(struct cli *cli, int argc, char **argv, bool first, int *ret_used)
@@ -291,7 +300,7 @@ static int parse_options(struct cli *cli, int argc, char **argv, bool first, int
 			at++;
 			break;
 		}
-		if (argv[at][0] != '-' || !argv[at][1]) {
+		if (!is_option(argv[at])) {
 			if (first)
 				break;
 			argv[kept++] = argv[at];

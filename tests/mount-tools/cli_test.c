@@ -87,7 +87,9 @@ static void test_accepted(void)
 		{ "one -an3 f", "97=- 110=3 f " }, { "one -n -a f", "110=-a f " }, { "one --long x --long y f", "300=x 300=y f " }, { "one -- -a", "-a " },
 		{ "one f -- --all", "f --all " }, { "one -", "- " }, { "--json one f", "f json " }, { "one --json f", "f json " },
 		{ "--mount /m one f", "f " }, { "one --mount=/m f", "f " }, { "run -a p -a --number", "97=- p -a --number " }, { "run -- -p --all", "-p --all " },
-		{ "run p -- q", "p -- q " }, { "cap mint -a", "97=- " }, { "cap show", "" },
+		{ "run p -- q", "p -- q " },
+		{ "one -Zz345678901234567890123456789012345678901" "A", "-Zz345678901234567890123456789012345678901" "A " },
+		{ "one --z345678901234567890123456789012345678901" "A -a", "97=- --z345678901234567890123456789012345678901" "A " }, { "cap mint -a", "97=- " }, { "cap show", "" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
