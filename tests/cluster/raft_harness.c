@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "raft_harness.h"
+#include "tests/cluster/raft_harness.h"
 
 #define HARNESS_CHECK(c, ...) do { if (!(c)) { fprintf(stderr, "harness: " __VA_ARGS__); fputc('\n', stderr); abort(); } } while (0)
 #define STEP_MS 10
@@ -417,4 +417,64 @@ int harness_change(struct harness *h, uint64_t id, const struct raft_group_membe
 uint64_t harness_last_index(const struct harness *h, uint64_t id)
 {
 	return h->node[id].base + h->node[id].count;
+}
+
+struct harness *harness_three_voters(uint64_t seed)
+{
+	struct harness *h = harness_new(seed);
+	struct raft_group_members members = harness_members("vvv");
+
+	for (uint64_t i = 1; i <= 3; i++)
+		harness_bootstrap(h, i, &members);
+	harness_run(h, 5000);
+	return h;
+}
+
+/* Hands a member one message, as written here. */
+int harness_give(struct harness *h, uint64_t id, struct raft_group_message m, struct raft_group_actions *ret_actions)
+{
+	m.to = id;
+	return raft_group_receive(h->node[id].group, h->now_ms, &m, ret_actions);
+}
+
+const struct raft_group_message *harness_find(const struct raft_group_actions *a, enum raft_group_message_kind kind, uint64_t to)
+{
+	for (size_t i = 0; i < a->message_count; i++)
+		if (a->messages[i].kind == kind && a->messages[i].to == to)
+			return &a->messages[i];
+	return NULL;
+}
+
+struct raft_group_info harness_info(struct harness *h, uint64_t id)
+{
+	struct raft_group_info info;
+
+	raft_group_get_info(h->node[id].group, &info);
+	return info;
+}
+
+struct log_entry harness_log_entry(uint64_t index, uint64_t term, enum raft_group_entry type, const struct buffer *data)
+{
+	return (struct log_entry){ .index = index, .term = term, .type = (uint16_t)type, .data = { .data = data->data, .size = data->size } };
+}
+
+void harness_encode(struct buffer *b, const char *roles)
+{
+	struct raft_group_members members = harness_members(roles);
+
+	buffer_init(b, 4096);
+	raft_group_members_encode(&members, b);
+}
+
+struct harness *harness_three_and_standby(uint64_t seed, uint64_t *ret_leader)
+{
+	struct harness *h = harness_three_voters(seed);
+	struct raft_group_members members = harness_members("vvvs");
+
+	*ret_leader = harness_leader(h);
+	harness_start(h, 4);
+	HARNESS_CHECK(*ret_leader != 0 && harness_change(h, *ret_leader, &members) == 0, "a stand-by can't be added");
+	harness_run(h, 1000);
+	HARNESS_CHECK(harness_last_index(h, 4) == harness_last_index(h, *ret_leader), "the stand-by has not got the log");
+	return h;
 }

@@ -70,4 +70,13 @@ int harness_change(struct harness *h, uint64_t id, const struct raft_group_membe
 uint64_t harness_last_index(const struct harness *h, uint64_t id);   /* of its log */
 struct raft_group_members harness_members(const char *roles);        /* "vvvs-": ids 1 to 5; v voter, s stand-by, p spare, - none */
 
+/* What many tests begin with, and how they play a member themselves. */
+struct harness *harness_three_voters(uint64_t seed);                              /* up for five seconds: there is a leader */
+struct harness *harness_three_and_standby(uint64_t seed, uint64_t *ret_leader);   /* and member 4, which has the log */
+int harness_give(struct harness *h, uint64_t id, struct raft_group_message m, struct raft_group_actions *ret_actions);   /* one message, to member id */
+const struct raft_group_message *harness_find(const struct raft_group_actions *a, enum raft_group_message_kind kind, uint64_t to);   /* NULL: none */
+struct raft_group_info harness_info(struct harness *h, uint64_t id);
+struct log_entry harness_log_entry(uint64_t index, uint64_t term, enum raft_group_entry type, const struct buffer *data);   /* borrows data */
+void harness_encode(struct buffer *b, const char *roles);                         /* initialises b; a CHANGE's data */
+
 #endif

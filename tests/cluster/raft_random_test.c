@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "raft_harness.h"
+#include "tests/cluster/raft_harness.h"
 #include "tests/tap.h"
 
 #define SEEDS 150
