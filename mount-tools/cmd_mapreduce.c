@@ -101,6 +101,8 @@ static int read_options(struct mapreduce *m)
 	if (cli_count_value(cli, MR_MAPPERS, 1, MAPPERS_MAX, &mappers) != 0 || cli_count_value(cli, MR_REDUCERS, 1, REDUCERS_MAX, &reducers) != 0)
 		return EXIT_USAGE;
 	m->out = cli_value(cli, MR_OUTPUT);
+	m->map_name = cli_value(cli, MR_MAP);
+	m->reduce_name = cli_value(cli, MR_REDUCE);
 	m->mappers = mappers;
 	m->reducers = reducers;
 	return 0;
@@ -128,9 +130,9 @@ static int prepare(struct mapreduce *m)
 		random_fill(&random_system, m->job.bytes, sizeof(m->job.bytes));
 	random_fill(&random_system, m->gang.bytes, sizeof(m->gang.bytes));
 	if (status == 0)
-		status = program_open(cli, m->mount, cli_value(cli, MR_MAP), &m->map);
+		status = program_open(cli, m->mount, m->map_name, &m->map);
 	if (status == 0)
-		status = program_open(cli, m->mount, cli_value(cli, MR_REDUCE), &m->reduce);
+		status = program_open(cli, m->mount, m->reduce_name, &m->reduce);
 	if (status == 0) {
 		m->environment = environment_new(cli, MR_ENVIRONMENT);
 		status = m->environment ? 0 : EXIT_FAILED;

@@ -62,27 +62,27 @@ static int make_streams_and_parts(struct mapreduce *m)
 	return 0;
 }
 
-static int start_task(struct mapreduce *m, const struct program *program, const char *role, const struct refs *inputs, const dios_ref *outputs,
+static int start_task(struct mapreduce *m, const struct program *program, const char *name, const struct refs *inputs, const dios_ref *outputs,
 	size_t output_count)
 {
-	const char *arguments[] = { role, NULL };
+	const char *arguments[] = { name, NULL };
 	struct dios_run_options options = {
 		.path = program->path, .arguments = arguments, .environment = (const char *const *)m->environment,
 		.inputs = inputs->ref, .input_count = inputs->count, .outputs = outputs, .output_count = output_count,
 		.job = &m->job, .gang = &m->gang, .gang_size = (uint32_t)(m->mappers + m->reducers),
 	};
 	struct task *t = &m->tasks[m->started];
-	struct dios_name name;
+	struct dios_name object;
 	int r = dios_run(0, program->ref, &options, &t->ref);
 
 	if (r < 0)
-		return cli_object_failed(m->cli, r, "run", role);
+		return cli_object_failed(m->cli, r, "run", name);
 	m->started++;
 	r = task_refresh(t);
 	if (r < 0)
 		return cli_fail(m->cli, r, "cannot ask a task that was started");
-	memcpy(name.bytes, t->info.name, sizeof(name.bytes));
-	dios_name_to_text(&name, t->name);
+	memcpy(object.bytes, t->info.name, sizeof(object.bytes));
+	dios_name_to_text(&object, t->name);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ static int start_mapper(struct mapreduce *m, size_t mapper)
 			status = refs_add(m->cli, &inputs, ref, m->inputs[i].path);
 	}
 	if (status == 0)
-		status = start_task(m, &m->map, "map", &inputs, m->streams.ref, m->reducers);
+		status = start_task(m, &m->map, m->map_name, &inputs, m->streams.ref, m->reducers);
 	refs_close(&inputs);
 	return status;
 }
@@ -110,7 +110,7 @@ static int start_reducer(struct mapreduce *m, size_t reducer)
 {
 	struct refs inputs = { .count = 1, .ref[0] = m->streams.ref[reducer] };   /* borrowed: not closed here */
 
-	return start_task(m, &m->reduce, "reduce", &inputs, &m->parts.ref[reducer], 1);
+	return start_task(m, &m->reduce, m->reduce_name, &inputs, &m->parts.ref[reducer], 1);
 }
 
 int mapreduce_start(struct mapreduce *m)

@@ -19,6 +19,7 @@ struct mapreduce {
 	struct cli *cli;                /* borrowed */
 	const char *mount, *out;        /* borrowed */
 	struct program map, reduce;
+	const char *map_name, *reduce_name;   /* as given: their argv[0]; borrowed */
 	char **environment;
 	struct input *inputs;           /* largest first */
 	size_t input_count;
