@@ -1,5 +1,5 @@
 /* The operations of a run: each is chosen by the seed, done on the node and on the model, and the answers compared. */
-#include "tests/sim/sim.h"
+#include "tests/sim/ops.h"
 
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -7,13 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SIM_BLOB_MAX 200000u     /* bytes: inline, moving, rows and tails all occur */
-
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
-static void pick_name(struct sim *s, char name[MODEL_NAME]) { snprintf(name, MODEL_NAME, "%c", (char)('a' + sim_below(s, 12))); }
+void pick_name(struct sim *s, char name[MODEL_NAME]) { snprintf(name, MODEL_NAME, "%c", (char)('a' + sim_below(s, 12))); }
 
-static unsigned pick_directory(struct sim *s)
+unsigned pick_directory(struct sim *s)
 {
 	for (unsigned i = 0; i < 64; i++) {
 		unsigned node = (unsigned)sim_below(s, MODEL_NODES);
@@ -22,7 +20,7 @@ static unsigned pick_directory(struct sim *s)
 	return 0;
 }
 
-static struct model_entry *pick_entry(struct sim *s, unsigned kinds)
+struct model_entry *pick_entry(struct sim *s, unsigned kinds)
 {
 	for (unsigned i = 0; i < 200; i++) {
 		struct model_entry *e = &s->model.entries[sim_below(s, MODEL_ENTRIES)];
@@ -30,9 +28,8 @@ static struct model_entry *pick_entry(struct sim *s, unsigned kinds)
 	}
 	return NULL;
 }
-#define ANY (1u << MODEL_FILE | 1u << MODEL_DIRECTORY | 1u << MODEL_SYMLINK | 1u << MODEL_STREAM)
 
-static uint64_t pick_offset(struct sim *s, uint64_t size)
+uint64_t pick_offset(struct sim *s, uint64_t size)
 {
 	switch (sim_below(s, 4)) {
 	case 0: return size;
@@ -43,8 +40,7 @@ static uint64_t pick_offset(struct sim *s, uint64_t size)
 
 /* ---- outcomes ---------------------------------------------------------------------------------------------------- */
 
-/* Compares the answer of a change that the log orders, and makes the model `next` if it was done. Takes next. */
-static int settle(struct sim *s, struct model *next, int expected, int got, const char *what)
+int settle(struct sim *s, struct model *next, int expected, int got, const char *what)
 {
 	if (disk_sim_crashed(s->disk)) {
 		s->maybe_valid = expected == 0;
@@ -217,13 +213,13 @@ static int op_attributes(struct sim *s)
 
 /* ---- blobs ------------------------------------------------------------------------------------------------------- */
 
-static struct sim_handle *pick_handle(struct sim *s)
+struct sim_handle *pick_handle(struct sim *s)
 {
 	struct sim_handle *h = &s->handles[sim_below(s, SIM_HANDLES)];
 	return h->reference ? h : NULL;
 }
 
-static int op_open(struct sim *s)
+int op_open(struct sim *s)
 {
 	struct sim_handle *h = &s->handles[sim_below(s, SIM_HANDLES)];
 	if (h->reference) {
@@ -242,10 +238,9 @@ static int op_open(struct sim *s)
 	return 0;
 }
 
-static struct content *handle_content(struct sim *s, struct sim_handle *h) { return h->orphan ? h->orphan : s->model.nodes[h->node].content; }
+struct content *handle_content(struct sim *s, struct sim_handle *h) { return h->orphan ? h->orphan : s->model.nodes[h->node].content; }
 
-/* After a change of bytes that was answered with success. */
-static void blob_changed(struct sim *s, struct sim_handle *h, struct model *scratch, unsigned node)
+void blob_changed(struct sim *s, struct sim_handle *h, struct model *scratch, unsigned node)
 {
 	if (h && h->orphan) {
 		content_unref(h->orphan);
@@ -256,14 +251,13 @@ static void blob_changed(struct sim *s, struct sim_handle *h, struct model *scra
 	history_content(s, node);
 }
 
-/* A model with one node that has the handle's content: the same code computes the expected bytes of orphans too. */
-static void scratch_init(struct model *scratch, unsigned node, struct content *content)
+void scratch_init(struct model *scratch, unsigned node, struct content *content)
 {
 	memset(scratch, 0, sizeof(*scratch));
 	scratch->nodes[node] = (struct model_node){ .kind = MODEL_FILE, .content = content_ref(content) };
 }
 
-static void note_torn(struct sim *s, struct sim_handle *h, uint64_t offset, const void *bytes, size_t size)
+void note_torn(struct sim *s, struct sim_handle *h, uint64_t offset, const void *bytes, size_t size)
 {
 	if (h->orphan) return;
 	s->torn.valid = true;
@@ -273,7 +267,7 @@ static void note_torn(struct sim *s, struct sim_handle *h, uint64_t offset, cons
 	s->torn.bytes = content_new(bytes, size);
 }
 
-static void note_changed(struct sim *s, struct sim_handle *h, struct model *scratch)
+void note_changed(struct sim *s, struct sim_handle *h, struct model *scratch)
 {
 	s->changed.valid = true;
 	s->changed.node = h->node;
@@ -335,50 +329,6 @@ static int op_reshape(struct sim *s)
 	return 0;
 }
 
-static int op_publish(struct sim *s)
-{
-	struct sim_handle *h = pick_handle(s);
-	if (!h || h->orphan) return op_open(s);
-	uint64_t version;
-	int r = reference_acquire(h->reference, &version);
-	if (disk_sim_crashed(s->disk) || (r == -ENOSPC && s->disk_full)) return 0;
-	if (r < 0) return sim_fail(s, "acquire gave %d", r);
-	struct content *before = handle_content(s, h);
-	size_t size = 1 + sim_below(s, sim_below(s, 2) ? 3000 : 60000);
-	uint64_t offset = pick_offset(s, before->size);
-	if (offset + size > SIM_BLOB_MAX) return 0;
-	_cleanup_free_ uint8_t *bytes = malloc(size);
-	random_fill(&s->random.source, bytes, size);
-	bool stale = sim_below(s, 4) == 0;
-	if (stale) {
-		ssize_t n = reference_write(h->reference, 0, bytes, 1, false);
-		if (disk_sim_crashed(s->disk)) note_torn(s, h, 0, bytes, 1);
-		if (n != 1) return disk_sim_crashed(s->disk) || s->disk_full ? 0 : sim_fail(s, "write gave %zd", n);
-		struct model scratch;
-		scratch_init(&scratch, h->node, before);
-		model_write(&scratch, h->node, 0, bytes, 1);
-		blob_changed(s, h, &scratch, h->node);
-		model_done(&scratch);
-		before = handle_content(s, h);
-	}
-	uint64_t after;
-	r = reference_commit(h->reference, version, 0, offset, bytes, size, &after);
-	struct model scratch;
-	scratch_init(&scratch, h->node, before);
-	model_write(&scratch, h->node, offset, bytes, size);
-	bool crashed = disk_sim_crashed(s->disk);
-	if (crashed && !stale) note_changed(s, h, &scratch);
-	else if (r == 0) blob_changed(s, h, &scratch, h->node);
-	model_done(&scratch);
-	if (crashed || (r == -ENOSPC && s->disk_full)) return 0;
-	if (r != (stale ? -ESTALE : 0)) return sim_fail(s, "commit gave %d, expected %s", r, stale ? "ESTALE" : "success");
-	if (r == 0) {
-		history_log_durable(s);
-		history_blob_durable(s, h->node);
-	}
-	return 0;
-}
-
 static int op_read(struct sim *s)
 {
 	struct sim_handle *h = pick_handle(s);
@@ -413,7 +363,7 @@ static int op_sync(struct sim *s)
 	return 0;
 }
 
-/* ---- streams and tokens ------------------------------------------------------------------------------------------ */
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
 
 static int op_stream(struct sim *s)
 {
@@ -444,56 +394,6 @@ static int op_stream(struct sim *s)
 	r = settle(s, &next, expected, (int)got, "stream append");
 	reference_close(stream);
 	return r;
-}
-
-static int op_mint(struct sim *s)
-{
-	struct sim_handle *h = pick_handle(s);
-	struct sim_token *t = &s->tokens[sim_below(s, SIM_TOKENS)];
-	if (!h || h->orphan) return op_open(s);
-	struct caller root = { .uid = 0 };
-	uint32_t rights = sim_below(s, 2) ? RIGHT_READ : RIGHT_READ | RIGHT_WRITE;
-	int r = capability_mint(h->reference, &root, rights, NULL, 0, t->text);
-	t->used = false;
-	if (disk_sim_crashed(s->disk) || (r == -ENOSPC && s->disk_full)) return 0;
-	if (r < 0) return sim_fail(s, "mint gave %d", r);
-	t->node = h->node;
-	t->life = h->life;
-	t->rights = rights;
-	t->revoked = false;
-	t->used = true;
-	return 0;
-}
-
-static int op_token(struct sim *s)
-{
-	struct sim_token *t = &s->tokens[sim_below(s, SIM_TOKENS)];
-	if (!t->used) return op_mint(s);
-	struct caller nobody = { .uid = 65534, .gid = 65534 }, root = { .uid = 0 };
-	bool gone = s->model.nodes[t->node].life != t->life || s->model.nodes[t->node].kind != MODEL_FILE;
-	if (gone) {
-		t->used = false;
-		return 0;
-	}
-	if (sim_below(s, 4) == 0) {
-		int r = capability_revoke(s->objects, &root, t->text, strlen(t->text));
-		if (disk_sim_crashed(s->disk)) {
-			t->used = false;   /* unknown */
-			return 0;
-		}
-		if (r == -ENOSPC && s->disk_full) return 0;
-		if (r < 0) return sim_fail(s, "revoke gave %d", r);
-		t->revoked = true;
-		history_log_durable(s);
-		return 0;
-	}
-	uint64_t ino;
-	struct token_grant grant;
-	int r = capability_verify(s->objects, t->text, strlen(t->text), &nobody, &ino, &grant);
-	if (disk_sim_crashed(s->disk)) return 0;
-	if (r != (t->revoked ? -EACCES : 0)) return sim_fail(s, "a token that is %srevoked gave %d", t->revoked ? "" : "not ", r);
-	if (r == 0 && (grant.rights != t->rights || ino != s->inos[t->node])) return sim_fail(s, "a token gave other rights or another object");
-	return 0;
 }
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
