@@ -21,6 +21,8 @@ struct magic_tasks {
 	int (*control)(void *arg, uint64_t task, uint32_t uid, const char *line, size_t size);
 	/* The task that a process belongs to. -ESRCH: none. */
 	int (*find_process)(void *arg, pid_t pid, struct name *ret_task);
+	/* It belongs to a task that has been paused at some time. */
+	bool (*was_paused)(void *arg, pid_t pid);
 };
 
 #endif

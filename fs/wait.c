@@ -2,18 +2,21 @@
  *
  * An item is in the ready queue at most once, and only the thread takes it from there, arms and disarms its watch, and frees it. Callbacks (an
  * object has changed, the kernel sent an INTERRUPT) only put it into the queue. Before a request is answered its interrupt
- * function is taken away: then no callback with the item can come any more, but for the watch's, which object_unwatch ends. */
+ * function is taken away: then no callback with the item can come any more, but for the watch's, which object_unwatch ends.
+ *
+ * An interrupt that is no signal (fs/interrupt.h) makes an item stalled: the thread looks at it again every INTERRUPT_RECHECK_MS. */
 #include <assert.h>
 #include <string.h>
 
 #include "base/counter.h"
 #include "base/log.h"
+#include "fs/interrupt.h"
 #include "fs/wait.h"
 
 struct item {
 	struct item *next, *previous;        /* in the list of all */
 	struct item *ready_next;
-	bool queued;
+	bool queued, stalled;
 	struct waiters *waiters;
 	uint64_t ino;
 	struct watch *watch;
@@ -38,7 +41,7 @@ struct waiters {
 	struct lock lock;                    /* guards the lists, and the polls' fields */
 	pthread_cond_t wake;
 	struct item *all;
-	uint32_t count;
+	uint32_t count, stalled;
 	struct item *ready_first, *ready_last;
 	bool ending;
 	pthread_cond_t between;              /* the thread has finished with an item: poll_forget waits for it */
@@ -111,6 +114,7 @@ static void item_remove(struct waiters *w, struct item *i)
 	if (i->next)
 		i->next->previous = i->previous;
 	w->count--;
+	w->stalled -= i->stalled;
 	counter_add(&waiting, -1);
 }
 
@@ -122,17 +126,36 @@ static int item_watch(struct waiters *w, struct item *i)
 	return object_watch(w->fs->objects, i->ino, object_changed, i, &i->watch);
 }
 
+static void item_stall(struct waiters *w, struct item *i)
+{
+	LOCK_GUARD(&w->lock);
+	if (i->stalled)
+		return;
+	i->stalled = true;
+	w->stalled++;
+}
+
+static void queue_stalled(struct waiters *w)                   /* the lock is held */
+{
+	for (struct item *i = w->all; i; i = i->next)
+		if (i->stalled)
+			item_queue(w, i);
+}
+
 /* ---- requests ---- */
 
 static void request_try(struct waiters *w, struct item *i)
 {
 	fuse_req_interrupt_func(i->req, NULL, NULL);
-	int r = fuse_req_interrupted(i->req) ? -EINTR : item_watch(w, i);
+	bool interrupted = fuse_req_interrupted(i->req);
+	int r = interrupted && interrupt_counts(i->req) ? -EINTR : item_watch(w, i);
 	if (r == 0)
 		r = i->attempt(i->arg, i->req);
 	if (r == -EAGAIN) {
-		/* Calls back at once if the signal has come in between. */
-		fuse_req_interrupt_func(i->req, request_interrupted, i);
+		if (interrupted)
+			item_stall(w, i);
+		else    /* calls back at once if the signal has come in between */
+			fuse_req_interrupt_func(i->req, request_interrupted, i);
 		return;
 	}
 	if (r < 0)
@@ -267,8 +290,12 @@ static struct item *queue_take(struct waiters *w)
 	LOCK_GUARD(&w->lock);
 	w->running = NULL;
 	pthread_cond_broadcast(&w->between);
-	while (!w->ready_first && !w->ending)
-		lock_wait(&w->lock, &w->wake);
+	while (!w->ready_first && !w->ending) {
+		if (w->stalled == 0)
+			lock_wait(&w->lock, &w->wake);
+		else if (lock_wait_ms(&w->lock, &w->wake, INTERRUPT_RECHECK_MS) == -ETIMEDOUT)
+			queue_stalled(w);
+	}
 	if (w->ending)
 		return NULL;
 	struct item *i = w->ready_first;
@@ -298,6 +325,7 @@ static void *waiters_main(void *arg)
 			free(p);
 		}
 	}
+	request_scratch_free();
 	return NULL;
 }
 

@@ -18,7 +18,10 @@
 
 enum part { PART_FREEZER, PART_MEMORY, PART_CPU, PART_COUNT };
 
-struct cgroups { struct { char base[CGROUP_PATH_MAX]; int version; /* 0: not there */ } part[PART_COUNT]; };
+/* The daemon's folders are there only while tasks are in them, so that a daemon that is killed leaves none. */
+struct cgroups { struct { char root[CGROUP_PATH_MAX], base[CGROUP_PATH_MAX]; int version; /* 0: not there */ } part[PART_COUNT]; };
+
+static const char *const controllers[PART_COUNT] = { [PART_FREEZER] = "freezer", [PART_MEMORY] = "memory", [PART_CPU] = "cpu" };
 
 typedef char path_text[CGROUP_PATH_MAX];
 
@@ -173,8 +176,9 @@ static bool hand_down(const char *root, const char *base, const char *controller
 	return write_file(base, "cgroup.subtree_control", text) == 0;
 }
 
-static void use(struct cgroups *g, enum part part, const char *base, int version)
+static void use(struct cgroups *g, enum part part, const char *root, const char *base, int version)
 {
+	snprintf(g->part[part].root, CGROUP_PATH_MAX, "%s", root);
 	snprintf(g->part[part].base, CGROUP_PATH_MAX, "%s", base);
 	g->part[part].version = version;
 }
@@ -186,21 +190,32 @@ static void open_unified(struct cgroups *g, const char *root, const char *folder
 	if (root[0] == '\0' || !join(base, root, folder) || !make_folder(base))
 		return;
 	if (file_exists(base, "cgroup.freeze"))
-		use(g, PART_FREEZER, base, 2);
-	if (hand_down(root, base, "memory"))
-		use(g, PART_MEMORY, base, 2);
-	if (hand_down(root, base, "cpu"))
-		use(g, PART_CPU, base, 2);
-	if (!g->part[PART_FREEZER].version && !g->part[PART_MEMORY].version && !g->part[PART_CPU].version)
-		rmdir(base);
+		use(g, PART_FREEZER, root, base, 2);
+	for (int part = PART_MEMORY; part <= PART_CPU; part++)
+		if (hand_down(root, base, controllers[part]))
+			use(g, part, root, base, 2);
+	rmdir(base);
 }
 
 static void open_first(struct cgroups *g, enum part part, const char *root, const char *folder)
 {
 	path_text base;
 
-	if (!g->part[part].version && root[0] != '\0' && join(base, root, folder) && make_folder(base))
-		use(g, part, base, 1);
+	if (g->part[part].version || root[0] == '\0' || !join(base, root, folder) || !make_folder(base))
+		return;
+	use(g, part, root, base, 1);
+	rmdir(base);
+}
+
+/* The daemon's folder of a part, made now if no other task is in it. */
+static bool make_base(const struct cgroups *g, enum part part)
+{
+	if (mkdir(g->part[part].base, 0755) < 0)
+		return errno == EEXIST;
+	for (int each = PART_MEMORY; each <= PART_CPU; each++)
+		if (g->part[each].version == 2 && !hand_down(g->part[each].root, g->part[each].base, controllers[each]))
+			return false;
+	return true;
 }
 
 int cgroups_new(bool wanted, uint64_t instance, struct cgroups **ret_groups)
@@ -228,11 +243,6 @@ int cgroups_new(bool wanted, uint64_t instance, struct cgroups **ret_groups)
 
 void cgroups_free(struct cgroups *g)
 {
-	if (!g)
-		return;
-	for (int i = 0; i < PART_COUNT; i++)
-		if (g->part[i].version)
-			rmdir(g->part[i].base);
 	free(g);
 }
 
@@ -286,7 +296,8 @@ int cgroup_make(struct cgroups *g, const char *name, struct cgroup_bounds *bound
 			continue;
 		if (!folder_of(g, part, name, folder))
 			return -ENAMETOOLONG;
-		if (!make_folder(folder))
+		errno = EIO;
+		if (!make_base(g, part) || !make_folder(folder))
 			return -errno;
 	}
 	bounds->memory_kept = bounds->memory_bytes > 0 && folder_of(g, PART_MEMORY, name, folder) && bound_memory(g, folder, bounds->memory_bytes);
@@ -339,9 +350,13 @@ int cgroup_remove(struct cgroups *g, const char *name)
 	path_text folder;
 	int result = 0;
 
-	for (int part = 0; part < PART_COUNT; part++)
-		if (folder_of(g, part, name, folder) && rmdir(folder) < 0 && errno != ENOENT)
+	for (int part = 0; part < PART_COUNT; part++) {
+		if (!folder_of(g, part, name, folder))
+			continue;
+		if (rmdir(folder) < 0 && errno != ENOENT)
 			result = -errno;
+		rmdir(g->part[part].base);     /* the last one's leaving */
+	}
 	return result;
 }
 
@@ -396,5 +411,7 @@ void cgroups_clear(struct cgroups *g)
 				clear_folder(g, part, e->d_name);
 		if (d)
 			closedir(d);
+		if (g->part[part].version)
+			rmdir(g->part[part].base);
 	}
 }

@@ -18,8 +18,8 @@ void cgroup_layout_parse(struct slice mountinfo, struct cgroup_layout *ret_layou
 struct cgroups;
 /* Never fails for want of control groups: then there is no part of them. wanted false: the same. -ENOMEM. */
 int cgroups_new(bool wanted, uint64_t instance, struct cgroups **ret_groups);
-void cgroups_free(struct cgroups *g);        /* removes the daemon's folders, if they are empty */
-/* Kills what an earlier daemon left in them, and removes it. Thread must not mind waiting for those processes to be gone, a second at most. */
+void cgroups_free(struct cgroups *g);        /* NULL ok */
+/* Kills what an earlier daemon left in them, and removes it: waits until those processes are gone, a second for each at most. */
 void cgroups_clear(struct cgroups *g);
 bool cgroups_can_freeze(const struct cgroups *g);
 

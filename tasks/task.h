@@ -50,7 +50,7 @@ struct task {
 	char text[NAME_TEXT_SIZE + 1];
 	uint32_t uid;
 	enum task_phase phase;
-	bool paused;
+	bool paused, was_paused;
 	struct task_places inputs, outputs;   /* with the program; with standard ones */
 	struct gang *gang;                    /* counted; NULL: none */
 	struct buffer launch;                 /* the description; freed when it is started */

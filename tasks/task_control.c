@@ -56,6 +56,7 @@ int tasks_pause(struct tasks *t, const struct caller *caller, uint64_t ino, bool
 	int r = find_steered(t, caller, ino, &task);
 	if (r < 0 || task->paused == !resume)
 		return r;
+	task->was_paused |= !resume;
 	r = stop_processes(task, !resume);
 	if (r < 0)
 		return r;
@@ -65,6 +66,17 @@ int tasks_pause(struct tasks *t, const struct caller *caller, uint64_t ino, bool
 		task_go(task);
 	tasks_wake(t);
 	return r;
+}
+
+bool tasks_was_paused(struct tasks *t, pid_t pid)
+{
+	struct name name;
+
+	if (tasks_find_process(t, pid, &name) < 0)
+		return false;
+	LOCK_GUARD(&t->lock);
+	const struct task *task = task_find_name(t, &name);
+	return task && task->was_paused;
 }
 
 /* ---- killing ----------------------------------------------------------------------------------------------------- */

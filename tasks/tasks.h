@@ -68,6 +68,7 @@ int tasks_exit(struct tasks *t, pid_t pid, bool success);
 int tasks_exit_named(struct tasks *t, const struct name *name, bool success);             /* the task that it belongs to, known already */
 /* Or a thread. -ESRCH: in no task. Costs nothing while no task runs, else a look or two into /proc. */
 int tasks_find_process(struct tasks *t, pid_t pid, struct name *ret_task);
+bool tasks_was_paused(struct tasks *t, pid_t pid);     /* it belongs to a task that has been paused at some time */
 
 /* Texts for .dios/tasks/NAME/, and the streams shown there. */
 int tasks_print_status(struct tasks *t, uint64_t ino, struct buffer *out);   /* "state: running\npid: ...\n..." */
