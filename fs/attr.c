@@ -42,9 +42,7 @@ void attr_fill(const struct record *record, struct stat *st)
 		st->st_blocks = (blkcnt_t)((record->stream.end - record->stream.start + 511) / 512);
 		break;
 	case KIND_TASK:
-		/* A file that says how the task is. */
-		st->st_mode = S_IFREG | 0444;
-		st->st_size = 0;
+		st->st_size = 0;      /* a file that says how the task is; writing to it is the right to steer the task */
 		break;
 	case KIND_DIRECTORY:
 		st->st_size = BLOCK_SIZE;

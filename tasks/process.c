@@ -131,17 +131,58 @@ int process_get_status(pid_t pid, struct process_status *ret_status)
 	return r < 0 ? r : process_parse_status((struct slice){ .data = (const uint8_t *)text, .size = size }, ret_status);
 }
 
-static int get_limits(pid_t pid, struct launch *l)
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
+
+static const char *parse_limit(const char *text, uint64_t *ret_limit)
 {
-	for (int i = 0; i < RLIM_NLIMITS; i++) {
-		struct rlimit limit;
-		if (prlimit(pid, (__rlimit_resource_t)i, NULL, &limit) < 0)
-			return errno == ESRCH ? -ESRCH : -errno;
-		l->limits[i] = (struct launch_limit){ .soft = limit.rlim_cur, .hard = limit.rlim_max };
+	char *end;
+
+	text += strspn(text, " ");
+	if (strncmp(text, "unlimited", 9) == 0) {
+		*ret_limit = RLIM_INFINITY;
+		return text + 9;
 	}
-	l->limit_count = RLIM_NLIMITS;
+	*ret_limit = strtoull(text, &end, 10);
+	return end == text ? NULL : end;
+}
+
+int process_parse_limits(struct slice bytes, struct launch_limit limits[static RLIM_NLIMITS])
+{
+	static const char *const names[RLIM_NLIMITS] = {
+		[RLIMIT_CPU] = "Max cpu time", [RLIMIT_FSIZE] = "Max file size", [RLIMIT_DATA] = "Max data size", [RLIMIT_STACK] = "Max stack size",
+		[RLIMIT_CORE] = "Max core file size", [RLIMIT_RSS] = "Max resident set", [RLIMIT_NPROC] = "Max processes", [RLIMIT_NOFILE] = "Max open files",
+		[RLIMIT_MEMLOCK] = "Max locked memory", [RLIMIT_AS] = "Max address space", [RLIMIT_LOCKS] = "Max file locks",
+		[RLIMIT_SIGPENDING] = "Max pending signals", [RLIMIT_MSGQUEUE] = "Max msgqueue size", [RLIMIT_NICE] = "Max nice priority",
+		[RLIMIT_RTPRIO] = "Max realtime priority", [RLIMIT_RTTIME] = "Max realtime timeout",
+	};
+	_cleanup_free_ char *text = strndup((const char *)bytes.data, bytes.size);
+
+	if (!text)
+		return -ENOMEM;
+	for (size_t i = 0; i < RLIM_NLIMITS; i++) {
+		const char *line = strstr(text, names[i]);
+		const char *at = line ? parse_limit(line + strlen(names[i]), &limits[i].soft) : NULL;
+		if (!at || !parse_limit(at, &limits[i].hard))
+			return -EBADMSG;
+	}
 	return 0;
 }
+
+/* Not prlimit(2): that takes CAP_SYS_RESOURCE, which a daemon in a container may lack. */
+static int get_limits(pid_t pid, struct launch *l)
+{
+	char text[4096];
+	size_t size;
+	int r = read_proc(pid, "limits", text, sizeof(text), &size);
+
+	if (r == 0)
+		r = process_parse_limits((struct slice){ .data = (const uint8_t *)text, .size = size }, l->limits);
+	if (r == 0)
+		l->limit_count = RLIM_NLIMITS;
+	return r;
+}
+
+/* ---- identity ---------------------------------------------------------------------------------------------------- */
 
 int process_identity(pid_t pid, uint32_t uid, uint32_t gid, struct launch *l)
 {
@@ -156,10 +197,8 @@ int process_identity(pid_t pid, uint32_t uid, uint32_t gid, struct launch *l)
 	if (r < 0)
 		return r;
 	r = get_limits(pid, l);
-	if (r < 0) {
-		l->limit_count = 0;
+	if (r < 0)
 		return r == -ESRCH ? 0 : r;
-	}
 	l->capabilities = s.capabilities;
 	l->group_count = s.group_count;
 	memcpy(l->groups, s.groups, sizeof(l->groups));

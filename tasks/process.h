@@ -16,6 +16,7 @@ struct process_status {
 };
 /* The text of /proc/PID/status. -EBADMSG; -E2BIG: more groups than LAUNCH_GROUPS_MAX. */
 int process_parse_status(struct slice text, struct process_status *ret_status);
+int process_parse_limits(struct slice text, struct launch_limit limits[static RLIM_NLIMITS]);    /* of /proc/PID/limits. -EBADMSG */
 int process_get_status(pid_t pid, struct process_status *ret_status);
 /* Fills in identity and limits of a task that this process starts: it gets no more than it has. uid, gid: as the kernel said with the
  * request. Where the process can't be looked at (another process name space) it gets no groups, no capabilities, the daemon's limits. */

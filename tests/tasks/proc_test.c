@@ -68,6 +68,25 @@ static void statuses(void)
 	is_int(parse_status(many, &s), -E2BIG, "more groups than can be handed on are refused, not cut");
 }
 
+static void limits(void)
+{
+	static const char *const text = "Limit                     Soft Limit           Hard Limit           Units     \n"
+		"Max cpu time              unlimited            unlimited            seconds   \nMax file size             5                    unlimited            bytes     \n"
+		"Max data size             unlimited            unlimited            bytes     \nMax stack size            8388608              unlimited            bytes     \n"
+		"Max core file size        0                    7                    bytes     \nMax resident set          unlimited            unlimited            bytes     \n"
+		"Max processes             96365                96366                processes \nMax open files            20000                20001                files     \n"
+		"Max locked memory         8388608              8388608              bytes     \nMax address space         unlimited            unlimited            bytes     \n"
+		"Max file locks            unlimited            unlimited            locks     \nMax pending signals       96365                96365                signals   \n"
+		"Max msgqueue size         819200               819200               bytes     \nMax nice priority         0                    0                    \n"
+		"Max realtime priority     1                    2                    \nMax realtime timeout      unlimited            unlimited            us        \n";
+	struct launch_limit l[RLIM_NLIMITS];
+
+	is_int(process_parse_limits((struct slice){ .data = (const uint8_t *)text, .size = strlen(text) }, l), 0, "limits are read");
+	ok(l[RLIMIT_CPU].soft == RLIM_INFINITY && l[RLIMIT_FSIZE].soft == 5 && l[RLIMIT_FSIZE].hard == RLIM_INFINITY, "unlimited and not");
+	ok(l[RLIMIT_NOFILE].soft == 20000 && l[RLIMIT_NOFILE].hard == 20001 && l[RLIMIT_RTPRIO].hard == 2, "soft and hard");
+	is_int(process_parse_limits((struct slice){ .data = (const uint8_t *)text, .size = 200 }, l), -EBADMSG, "a part of them is refused");
+}
+
 static void living(void)
 {
 	struct process_status s;
@@ -96,6 +115,7 @@ int main(void)
 {
 	layouts();
 	statuses();
+	limits();
 	living();
 	return done_testing();
 }
