@@ -1,7 +1,8 @@
 /* Heads and side files, with a bounded cache of open ones.
  *
- * A file's name is made durable by the first sync after it was made (`is_new`); the first sync in a folder since the start syncs the
- * folder too, for names that an earlier daemon has made. A sync that fails makes the file doubtful, and it stays so
+ * Names are made durable by folder: each file that is made gets the next number of its folder, and a file's sync syncs the folder
+ * too unless a sync that began at or after that number has succeeded. Files that were there count as the newest, so the first
+ * sync in a folder since the start covers names that an earlier daemon has made. A sync that fails makes the file doubtful, and it stays so
  * until it is told otherwise, also when it leaves the cache (the doubtful ones are pinned in it). */
 #include "store/head.h"
 
@@ -24,7 +25,8 @@ struct head {
 	struct file_key key;
 	struct disk_file *file;
 	unsigned users;
-	bool is_new, doubtful, removed;
+	uint64_t name_number;           /* durable once the folder was synced at or after it */
+	bool doubtful, removed;
 	struct head *older, *newer;     /* idle ones, by last use */
 	UT_hash_handle hh;
 };
@@ -35,7 +37,7 @@ struct heads {
 	struct head *table;
 	struct head idle;               /* list head: newer = oldest idle one */
 	size_t idle_count, open_max;
-	bool folder_synced[HEAD_FOLDERS + 1];   /* since the start; the last one is side/ */
+	struct { uint64_t made, synced; } names[HEAD_FOLDERS + 1];   /* the last one is side/ */
 };
 
 static unsigned folder_of(uint64_t ino) { return (unsigned)((ino * 0x9e3779b97f4a7c15ull) >> 56); }
@@ -68,6 +70,7 @@ int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads)
 	if (r < 0) return r;
 	struct heads *h = calloc(1, sizeof(*h));
 	if (!h) return -ENOMEM;
+	for (unsigned i = 0; i <= HEAD_FOLDERS; i++) h->names[i].made = 1;
 	h->disk = disk;
 	h->open_max = open_max;
 	h->idle.newer = h->idle.older = &h->idle;
@@ -103,15 +106,13 @@ static void head_forget(struct heads *h, struct head *head)
 	free(head);
 }
 
-/* A new file's name is synced before its mark is forgotten; a doubtful file stays. */
-static void shrink(struct heads *h)
+/* A doubtful file stays. */
+static void shrink(struct heads *h, size_t idle_max)
 {
 	struct head *head = h->idle.newer;
-	while (h->idle_count > h->open_max && head != &h->idle) {
+	while (h->idle_count > idle_max && head != &h->idle) {
 		struct head *next = head->newer;
-		char folder[64];
-		folder_path(head->key, folder);
-		if (!head->doubtful && (!head->is_new || disk_sync_dir(h->disk, folder) == 0)) head_forget(h, head);
+		if (!head->doubtful) head_forget(h, head);
 		head = next;
 	}
 }
@@ -128,6 +129,18 @@ void heads_close(struct heads *h)
 	free(h);
 }
 
+/* *ret_made: this call has made the file. */
+static int file_open(struct heads *h, const char *path, bool create, struct disk_file **ret_file, bool *ret_made)
+{
+	*ret_made = false;
+	int r = disk_open(h->disk, path, O_RDWR, ret_file);
+	if (r == -ENOENT && create) {
+		r = disk_open(h->disk, path, O_RDWR | O_CREAT, ret_file);
+		*ret_made = r == 0;
+	}
+	return r;
+}
+
 static int file_get(struct heads *h, struct file_key key, bool create, struct head **ret)
 {
 	LOCK_GUARD(&h->lock);
@@ -137,11 +150,11 @@ static int file_get(struct heads *h, struct file_key key, bool create, struct he
 		char path[64];
 		file_path(key, path);
 		struct disk_file *file;
-		bool made = false;
-		int r = disk_open(h->disk, path, O_RDWR, &file);
-		if (r == -ENOENT && create) {
-			r = disk_open(h->disk, path, O_RDWR | O_CREAT, &file);
-			made = true;
+		bool made;
+		int r = file_open(h, path, create, &file, &made);
+		if ((r == -EMFILE || r == -ENFILE) && h->idle_count > 0) {
+			shrink(h, 0);
+			r = file_open(h, path, create, &file, &made);
 		}
 		if (r < 0) return r;
 		head = calloc(1, sizeof(*head));
@@ -149,7 +162,9 @@ static int file_get(struct heads *h, struct file_key key, bool create, struct he
 			disk_close(file);
 			return -ENOMEM;
 		}
-		*head = (struct head){ .key = key, .file = file, .is_new = made };
+		unsigned folder = folder_index(key);
+		if (made) h->names[folder].made++;
+		*head = (struct head){ .key = key, .file = file, .name_number = h->names[folder].made };
 		HASH_ADD(hh, h->table, key, sizeof(key), head);
 	}
 	idle_remove(h, head);
@@ -168,7 +183,7 @@ void head_put(struct heads *h, struct head *head)
 		return;
 	}
 	idle_append(h, head);
-	shrink(h);
+	shrink(h, h->open_max);
 }
 
 int head_get(struct heads *h, uint64_t ino, bool create, struct head **ret_head)
@@ -180,8 +195,10 @@ struct disk_file *head_file(struct head *head) { return head->file; }
 
 int head_sync(struct heads *h, struct head *head)
 {
+	unsigned index = folder_index(head->key);
 	lock_acquire(&h->lock);
-	bool sync_folder = head->is_new || !h->folder_synced[folder_index(head->key)], doubtful = head->doubtful;
+	bool sync_folder = head->name_number > h->names[index].synced, doubtful = head->doubtful;
+	uint64_t made = h->names[index].made;
 	lock_release(&h->lock);
 	if (doubtful) return -EIO;
 	int r = disk_sync(head->file);
@@ -191,12 +208,8 @@ int head_sync(struct heads *h, struct head *head)
 		r = disk_sync_dir(h->disk, folder);
 	}
 	LOCK_GUARD(&h->lock);
-	if (r == 0) {
-		head->is_new = false;
-		h->folder_synced[folder_index(head->key)] = true;
-	} else {
-		head->doubtful = true;
-	}
+	if (r < 0) head->doubtful = true;
+	else if (sync_folder && h->names[index].synced < made) h->names[index].synced = made;
 	return r;
 }
 
@@ -204,7 +217,7 @@ void head_trust(struct heads *h, struct head *head)
 {
 	LOCK_GUARD(&h->lock);
 	head->doubtful = false;
-	head->is_new = true;   /* its folder is synced once more with it */
+	head->name_number = ++h->names[folder_index(head->key)].made;   /* its folder is synced once more with it */
 }
 
 static int file_remove(struct heads *h, struct file_key key)
