@@ -97,6 +97,14 @@ static int publish_head(struct plan *plan, const struct publication *p)
 	return r;
 }
 
+/* Only the size changes: the block that the smaller one lies in is not the same any more. */
+static int publish_end(struct plan *plan, const struct publication *p)
+{
+	uint64_t old = p->o->record.size, edge = p->size < old ? p->size : old;
+	if (p->size == old || edge % BLOCK_SIZE == 0) return 0;
+	return publish_rows(plan, p, edge / BLOCK_SIZE, edge / BLOCK_SIZE);
+}
+
 static int publish_inline(struct plan *plan, const struct publication *p, struct command_patch *patch)
 {
 	*patch = (struct command_patch){ .offset = p->offset, .bytes = { p->data, p->end - p->offset } };
@@ -109,7 +117,7 @@ static int publish_inline(struct plan *plan, const struct publication *p, struct
 static int publish_moving(struct object *o, const struct publication *p, struct command_commit *options, bool durable)
 {
 	int r = blob_move_to_head(o);
-	if (r == 0) r = blob_write_tail(o, p->offset, p->data, p->end - p->offset);
+	if (r == 0 && p->end > p->offset) r = blob_write_tail(o, p->offset, p->data, p->end - p->offset);
 	if (r < 0) return r;
 	o->size_now = p->size;
 	return blob_commit_checked(o, options->check_version, options->base_version, durable);
@@ -125,7 +133,8 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
 	if (!store_has_room(o->os->store, size)) return -ENOSPC;
 	struct publication p = { .o = o, .offset = offset, .end = offset + size, .data = data };
-	p.size = (flags & COMMIT_TRUNCATE) || p.end > o->record.size ? p.end : o->record.size;
+	/* No bytes make a blob no longer, wherever they are said to go. */
+	p.size = (flags & COMMIT_TRUNCATE) || (size > 0 && p.end > o->record.size) ? p.end : o->record.size;
 	blob_dirty_begin(o);
 	o->publishing = true;
 	o->mtime_now_ns = clock_wall_ns(o->os->clock);
@@ -139,9 +148,8 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	if (o->record.place == PLACE_INLINE && p.size > o->os->options.inline_max) {
 		r = publish_moving(o, &p, &plan.command.commit, durable);
 	} else {
-		if (o->record.place == PLACE_INLINE) r = publish_inline(&plan, &p, &patch);
-		else if (size > 0) r = publish_head(&plan, &p);
-		else if (p.size < o->record.size && p.size % BLOCK_SIZE != 0) r = publish_rows(&plan, &p, p.size / BLOCK_SIZE, p.size / BLOCK_SIZE);
+		if (o->record.place == PLACE_INLINE) r = size > 0 ? publish_inline(&plan, &p, &patch) : 0;
+		else r = size > 0 ? publish_head(&plan, &p) : publish_end(&plan, &p);
 		if (r == 0) r = plan_propose(&plan, p.size, o->stage_seq, durable);
 		if (r == 0 && o->record.place == PLACE_HEAD) {
 			o->may_have_rows = true;

@@ -164,6 +164,55 @@ static void cache(void)
 	unlink(path);
 }
 
+static int publish_nothing(dios_ref ref, uint32_t flags, uint64_t offset)
+{
+	struct dios_buffer b;
+	int r = dios_acquire_write(0, ref, offset, 0, &b);
+	return r < 0 ? r : dios_commit_write(flags, ref, &b, 0);
+}
+
+static uint64_t size_of(dios_ref ref)
+{
+	struct dios_ioctl_info info = { 0 };
+	dios_info(ref, &info);
+	return info.size;
+}
+
+/* No bytes at all: a version, and with TRUNCATE an end. Inside the record (few bytes) and in a head (many). */
+static void nothing(void)
+{
+	static const uint64_t sizes[] = { 3, 200001 };
+	for (int i = 0; i < 2; i++) {
+		dios_ref ref = made(0, (struct dios_create_options){ 0 }, "a blob");
+		struct dios_buffer b = { 0 };
+		is_int(dios_acquire_write(0, ref, 0, sizes[i], &b), 0, "of %d bytes", (int)sizes[i]);
+		memset(b.data, 'n', b.size);
+		is_int(dios_commit_write(0, ref, &b, sizes[i]), 0, "is published");
+		is_int(publish_nothing(ref, 0, 0), 0, "nothing is published");
+		is_int(publish_nothing(ref, 0, 1ull << 40), 0, "nor far away");
+		is_int(publish_nothing(ref, DIOS_FORCE, 77), 0, "nor by force");
+		is_int(put(DIOS_AT_END, ref, 0, ""), 0, "nor at the end");
+		is_int(size_of(ref), sizes[i], "which changes no size");
+		is_int(publish_nothing(ref, DIOS_TRUNCATE, 300001), 0, "a later end");
+		is_int(size_of(ref), 300001, "is one");
+		is_int(dios_acquire_read(DIOS_PIN, ref, sizes[i] - 1, 400000, &b), 0, "what lies before it");
+		bool zeros = b.data && ((char *)b.data)[0] == 'n' && b.size == 300001 - sizes[i] + 1;
+		for (size_t j = 1; j < b.size; j++)
+			zeros = zeros && ((char *)b.data)[j] == 0;
+		ok(zeros, "is zeros");
+		dios_commit_read(0, ref, &b);
+		is_int(publish_nothing(ref, DIOS_TRUNCATE, 2), 0, "an earlier one");
+		holds(ref, 0, "nn", "cuts");
+		is_int(publish_nothing(ref, DIOS_TRUNCATE, 5000), 0, "a later one again");
+		is_int(dios_acquire_read(DIOS_PIN, ref, 0, 5000, &b), 0, "gives");
+		ok(b.size == 5000 && memcmp(b.data, "nn\0\0", 4) == 0 && ((char *)b.data)[4999] == 0, "no old bytes back");
+		dios_commit_read(0, ref, &b);
+		is_int(publish_nothing(ref, DIOS_TRUNCATE, 0), 0, "the beginning");
+		is_int(size_of(ref), 0, "leaves nothing");
+		dios_close(ref);
+	}
+}
+
 static void plain_writes(void)
 {
 	struct dios_buffer b;
@@ -264,6 +313,7 @@ int main(void)
 	large();
 	cache();
 	plain_writes();
+	nothing();
 	produced(0);
 	produced(1);
 	interrupted();

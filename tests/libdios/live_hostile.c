@@ -30,7 +30,9 @@ static void fill(uint8_t *bytes, size_t size)
 {
 	uint32_t words = (uint32_t)(size / 4), version = DIOS_ABI_VERSION;
 
-	memset(bytes, 0, size);
+	memset(bytes, 0, DIOS_IOCTL_MAX);
+	if (words < 2)
+		return;
 	for (uint32_t i = random_below(12); i > 0; i--) {
 		uint32_t value = interesting(), at = random_below(random_below(3) ? (words < 40 ? words : 40) : words);
 		memcpy(bytes + 4 * (size_t)at, &value, 4);
