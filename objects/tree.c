@@ -22,7 +22,8 @@ static int prepare_create(struct objects *os, struct command_create *c)
 	bool named = !name_equal(&c->name, &zero);
 	if (c->parent == 0) {
 		uint16_t slot;
-		random_fill(cluster_random(os->cluster), &slot, sizeof(slot));
+		/* The first six bits are the first character of the name as text: not a dash, which programs would take for an option. */
+		do random_fill(cluster_random(os->cluster), &slot, sizeof(slot)); while (slot >> 10 == 62);
 		if (!named) name_random(cluster_random(os->cluster), slot, &c->name);
 		return 0;
 	}

@@ -15,12 +15,12 @@
 #include "store/format.h"
 
 #define RESERVE_BYTES (16ull << 20)        /* growth stops when the disk has less: deletions and the log go on */
-#define RESERVE_BYTES_SIM (2ull << 20)
+#define RESERVE_BYTES_SIM (12ull << 20)
 #define ROOM_STEP_SHARE 8                  /* of the reserve: what may be written before the disk is asked again; a byte is on disk up to three times for a while */
 #define FLUSH_LOG_BYTES (64ull << 20)      /* replayed in about a second */
 #define FLUSH_LOG_BYTES_SIM (256ull << 10)
 #define HEADS_OPEN_MAX 256u                /* descriptors; the hard limit of a process may be as low as 4,096 */
-#define SIM_SEGMENT_SIZE (1u << 20)
+#define SIM_SEGMENT_SIZE (4u << 20)
 #define KV_CACHE_INIT (8ull << 20)
 
 static const char *const parts[] = { "format.new", "key", "key.new", "lock", "state", "log", "stage", "heads", "side", "reserve" };

@@ -89,9 +89,9 @@ static bool allowed_content(struct matching *w, unsigned node, const struct cont
 		if (content_equal(c->items[i - 1].content, found)) return true;
 		if (!w->power_cut || i - 1 <= n->content_floor) break;
 	}
-	if (!newest) return content_equal(n->content, found);   /* made by the interrupted operation */
+	if (!newest && content_equal(n->content, found)) return true;   /* made by the interrupted operation */
 	if (s->changed.valid && s->changed.node == node && s->changed.life == n->life && content_equal(s->changed.content, found)) return true;
-	return s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found);
+	return newest && s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found);
 }
 
 static unsigned subdirectories(const struct model *m, unsigned node)
@@ -184,6 +184,41 @@ int check_live(struct sim *s)
 	bool same = match(&w);
 	matching_done(&w);
 	return same ? 0 : sim_fail(s, "the living node differs: %s", w.why);
+}
+
+struct file_count { struct sim *s; unsigned strays, sides; };
+
+static int count_head(void *arg, uint64_t ino)
+{
+	struct file_count *c = arg;
+	struct attributes a;
+	c->strays += object_get(c->s->objects, ino, &a) < 0;
+	return 0;
+}
+
+static int count_side(void *arg, uint64_t side)
+{
+	(void)side;
+	((struct file_count *)arg)->sides++;
+	return 0;
+}
+
+int check_space(struct sim *s, bool started)
+{
+	struct file_count files = { .s = s };
+	struct cluster_info info;
+	unsigned nodes = 0;
+	for (unsigned i = 0; i < MODEL_NODES; i++) nodes += s->model.nodes[i].kind != MODEL_FREE;
+	for (unsigned i = 0; i < 8; i++) {
+		s->clock.now_ns += NS_PER_SECOND;
+		objects_run_due(s->objects);
+	}
+	cluster_get_info(s->cluster, &info);
+	int r = heads_list(s->store->heads, count_head, &files);
+	if (r == 0 && started) r = sides_list(s->store->heads, count_side, &files);
+	if (r < 0) return sim_fail(s, "listing the heads gave %d", r);
+	if (info.objects != nodes) return sim_fail(s, "%llu objects are kept for %u", (unsigned long long)info.objects, nodes);
+	return files.strays + files.sides == 0 ? 0 : sim_fail(s, "%u heads and %u side files are kept that belong to nothing", files.strays, files.sides);
 }
 
 /* The state that was found becomes what is expected from now on. */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIM_DISK_BYTES (256ull << 20)
 
 int sim_fail(struct sim *s, const char *format, ...)
 {
@@ -26,16 +25,24 @@ int sim_start(struct sim *s)
 	if (r < 0) return r;
 	r = cluster_open(s->store, &s->clock.clock, &s->random.source, &s->cluster);
 	if (r < 0) return r;
+	/* In every second run messages are lost and come twice. */
+	static const struct rpc_loopback_faults faults = { .drop_request = 10, .drop_reply = 20, .duplicate = 40, .refuse = 5 };
+	if (s->options->seed % 2) r = cluster_set_faults(s->cluster, &faults);
+	if (r < 0) return r;
 	return objects_open(s->cluster, s->store, &options, &s->objects);
+}
+
+void sim_close_handle(struct sim_handle *h)
+{
+	reference_close(h->reference);
+	content_unref(h->orphan);
+	content_unref(h->acquired);
+	*h = (struct sim_handle){ 0 };
 }
 
 void sim_stop(struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_HANDLES; i++) {
-		reference_close(s->handles[i].reference);
-		content_unref(s->handles[i].orphan);
-		s->handles[i] = (struct sim_handle){ 0 };
-	}
+	for (unsigned i = 0; i < SIM_HANDLES; i++) sim_close_handle(&s->handles[i]);
 	objects_close(s->objects);
 	if (s->cluster) cluster_close(s->cluster);
 	if (s->store) store_close(s->store);

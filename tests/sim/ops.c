@@ -40,7 +40,7 @@ uint64_t pick_offset(struct sim *s, uint64_t size)
 
 /* ---- outcomes ---------------------------------------------------------------------------------------------------- */
 
-int settle(struct sim *s, struct model *next, int expected, int got, const char *what)
+static int settle_change(struct sim *s, struct model *next, int expected, int got, bool growth, const char *what)
 {
 	if (disk_sim_crashed(s->disk)) {
 		s->maybe_valid = expected == 0;
@@ -48,7 +48,7 @@ int settle(struct sim *s, struct model *next, int expected, int got, const char 
 		else model_done(next);
 		return 0;
 	}
-	if (got == -ENOSPC && s->disk_full) {
+	if (got == -ENOSPC && s->disk_full && growth) {
 		model_done(next);
 		return 0;
 	}
@@ -66,6 +66,8 @@ int settle(struct sim *s, struct model *next, int expected, int got, const char 
 	return 0;
 }
 
+int settle(struct sim *s, struct model *next, int expected, int got, const char *what) { return settle_change(s, next, expected, got, true, what); }
+
 /* Handles on a node whose last link has gone keep its content; all but one are closed. */
 static void orphan_handles(struct sim *s, const struct model *before)
 {
@@ -75,19 +77,19 @@ static void orphan_handles(struct sim *s, const struct model *before)
 		bool kept = false;
 		for (unsigned k = 0; k < i; k++) kept |= s->handles[k].orphan && s->handles[k].life == h->life;
 		if (kept) {
-			reference_close(h->reference);
-			*h = (struct sim_handle){ 0 };
+			sim_close_handle(h);
 		} else {
 			h->orphan = content_ref(before->nodes[h->node].content);
 		}
 	}
 }
 
-static int settle_removal(struct sim *s, struct model *next, int expected, int got, const char *what)
+/* growth: it may be refused on a full disk. */
+static int settle_removal(struct sim *s, struct model *next, int expected, int got, bool growth, const char *what)
 {
 	struct model before;
 	model_copy(&before, &s->model);
-	int r = settle(s, next, expected, got, what);
+	int r = settle_change(s, next, expected, got, growth, what);
 	if (r == 0 && !disk_sim_crashed(s->disk)) orphan_handles(s, &before);
 	model_done(&before);
 	return r;
@@ -169,7 +171,10 @@ static int op_unlink(struct sim *s)
 	model_copy(&next, &s->model);
 	int expected = model_unlink(&next, parent, name, directory);
 	int got = object_unlink(s->objects, s->inos[parent], name, strlen(name), directory);
-	return settle_removal(s, &next, expected, got, directory ? "rmdir" : "unlink");
+	int r = settle_removal(s, &next, expected, got, false, directory ? "rmdir" : "unlink");
+	/* What is freed at once and what the log has still to sync are two things. */
+	if (sim_below(s, 2)) objects_run_due(s->objects);
+	return r;
 }
 
 static int op_rename(struct sim *s)
@@ -186,7 +191,7 @@ static int op_rename(struct sim *s)
 	int expected = model_rename(&next, parent, name, new_parent, new_name, flags & RENAME_NOREPLACE, flags & RENAME_EXCHANGE);
 	if (next.nodes[node].life == s->model.nodes[node].life) raise_floor(s, &next, node);
 	int got = object_rename(s->objects, s->inos[parent], name, strlen(name), s->inos[new_parent], new_name, strlen(new_name), flags);
-	return settle_removal(s, &next, expected, got, "rename");
+	return settle_removal(s, &next, expected, got, true, "rename");
 }
 
 static int op_attributes(struct sim *s)
@@ -222,11 +227,7 @@ struct sim_handle *pick_handle(struct sim *s)
 int op_open(struct sim *s)
 {
 	struct sim_handle *h = &s->handles[sim_below(s, SIM_HANDLES)];
-	if (h->reference) {
-		reference_close(h->reference);
-		content_unref(h->orphan);
-		*h = (struct sim_handle){ 0 };
-	}
+	if (h->reference) sim_close_handle(h);
 	struct model_entry *e = pick_entry(s, 1u << MODEL_FILE);
 	if (!e) return 0;
 	struct reference_options options = { .rights = RIGHT_ALL };
@@ -293,6 +294,8 @@ static int op_write(struct sim *s)
 		return n == -ENOSPC || disk_sim_crashed(s->disk) ? 0 : sim_fail(s, "write on a full disk gave %zd", n);
 	}
 	if (n != (ssize_t)size) return sim_fail(s, "write of %zu at %llu gave %zd", size, (unsigned long long)offset, n);
+	s->grown_bytes += s->disk_full ? size : 0;
+	if (s->grown_bytes > s->store->reserve_bytes / 4) return sim_fail(s, "%llu bytes were taken into a full disk's reserve", (unsigned long long)s->grown_bytes);
 	struct model scratch;
 	scratch_init(&scratch, h->node, before);
 	model_write(&scratch, h->node, offset, bytes, size);
@@ -416,6 +419,7 @@ static int op_fullness(struct sim *s)
 {
 	if (!s->disk_full && sim_below(s, 4)) return 0;
 	s->disk_full = !s->disk_full;
+	s->grown_bytes = 0;
 	struct disk_space space;
 	if (disk_space(s->disk, &space) < 0) return disk_sim_crashed(s->disk) ? 0 : sim_fail(s, "the disk's size cannot be read");
 	/* Nothing but the reserve is left: growth is refused, all else goes on. */
@@ -427,7 +431,7 @@ int sim_operation(struct sim *s)
 {
 	static const struct { const char *name; int (*run)(struct sim *s); unsigned weight; } table[] = {
 		{ "make", op_make, 10 }, { "link", op_link, 3 }, { "unlink", op_unlink, 5 }, { "rename", op_rename, 6 }, { "attributes", op_attributes, 4 }, { "open", op_open, 6 }, { "write", op_write, 22 },
-		{ "reshape", op_reshape, 6 }, { "publish", op_publish, 6 }, { "read", op_read, 14 }, { "sync", op_sync, 4 }, { "stream", op_stream, 6 }, { "token", op_token, 4 }, { "time", op_time, 5 }, { "fullness", op_fullness, 1 } };
+		{ "reshape", op_reshape, 6 }, { "publish", op_publish, 6 }, { "check", op_check, 6 }, { "clone", op_clone, 2 }, { "damage", op_damage, 1 }, { "read", op_read, 14 }, { "sync", op_sync, 4 }, { "stream", op_stream, 6 }, { "token", op_token, 4 }, { "time", op_time, 5 }, { "fullness", op_fullness, 1 } };
 	unsigned total = 0;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) total += table[i].weight;
 	unsigned at = (unsigned)sim_below(s, total);

@@ -5,6 +5,7 @@
 #include "tests/sim/sim.h"
 
 #define SIM_BLOB_MAX 200000u     /* bytes: inline, moving, rows and tails all occur */
+#define SIM_LARGE_MAX 3000000u   /* a few commits: more than the rows of one command, so side files */
 #define ANY (1u << MODEL_FILE | 1u << MODEL_DIRECTORY | 1u << MODEL_SYMLINK | 1u << MODEL_STREAM)
 
 /* Choosing, by the seed. */
@@ -30,6 +31,9 @@ int op_open(struct sim *s);
 
 /* ops_calls.c */
 int op_publish(struct sim *s);
+int op_check(struct sim *s);
+int op_clone(struct sim *s);
+int op_damage(struct sim *s);
 int op_mint(struct sim *s);
 int op_token(struct sim *s);
 

@@ -7,6 +7,7 @@
 #include "store/disk_sim.h"
 #include "tests/sim/model.h"
 
+#define SIM_DISK_BYTES (256ull << 20)
 #define SIM_HANDLES 8
 #define SIM_TOKENS 16
 
@@ -17,12 +18,20 @@ struct sim_content { struct content *content; uint64_t life; };
 struct sim_contents { struct sim_content *items; size_t count, capacity; };     /* of one blob, since its last durable point */
 
 /* An open blob; `orphan`: its content after its last link has gone. */
-struct sim_handle { struct reference *reference; unsigned node; uint64_t life; struct content *orphan; };
+struct sim_handle {
+	struct reference *reference;
+	unsigned node;
+	uint64_t life;
+	struct content *orphan;
+	struct content *acquired;                     /* what acquire_read found as `version`; NULL: nothing acquired */
+	uint64_t version;
+};
 struct sim_token { char text[TOKEN_TEXT_MAX + 1]; unsigned node; uint64_t life; uint32_t rights; bool revoked, used; };
 
 struct sim {
-	uint64_t seed;
+	const struct sim_options *options;
 	bool verbose;                                 /* prints each operation */
+	uint64_t first_step;                          /* of the disk, when the operations began */
 	struct random_seeded random, disk_random;
 	struct sim_clock clock;
 	struct disk *disk;
@@ -44,15 +53,20 @@ struct sim {
 	struct { bool valid; unsigned node; uint64_t life, offset; struct content *bytes; } torn;   /* an interrupted write: any part of it */
 	struct { bool valid; unsigned node; uint64_t life; struct content *content; } changed;   /* an interrupted change of a blob, all or nothing */
 	bool disk_full;
+	uint64_t grown_bytes;                         /* taken in since the disk is full */
 	unsigned operations, crashes, power_cuts;
 	char failure[512];
 };
 
-int sim_run(uint64_t seed, unsigned operations, unsigned faults, bool verbose, char *failure, size_t failure_size);
+/* crash_at_step: 0, or the one step of the disk after the start at which the node crashes, by a power cut or a kill. */
+struct sim_options { uint64_t seed; unsigned operations, faults; uint64_t crash_at_step; bool power_cut, verbose; };
+/* *ret_steps: steps of the disk in the operations. */
+int sim_run(const struct sim_options *options, uint64_t *ret_steps, char *failure, size_t failure_size);
 int sim_fail(struct sim *s, const char *format, ...) _printf_(2, 3);   /* always -1 */
 
 /* node.c */
 int sim_start(struct sim *s);
+void sim_close_handle(struct sim_handle *h);
 void sim_stop(struct sim *s);               /* frees everything in memory; nothing is written if the disk has crashed */
 int sim_restart_after_crash(struct sim *s, bool power_cut);
 uint64_t sim_below(struct sim *s, uint64_t bound);
@@ -66,6 +80,7 @@ void history_blob_durable(struct sim *s, unsigned node);   /* this blob's conten
 void history_done(struct sim *s);
 
 /* check.c */
+int check_space(struct sim *s, bool started);              /* no handle is open: nothing is kept that belongs to no object */
 int check_live(struct sim *s);                             /* the node shows exactly the model */
 int check_recovered(struct sim *s, bool power_cut);        /* it shows what it may show after a crash; the model becomes that */
 
