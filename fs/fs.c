@@ -7,6 +7,7 @@
  * kernel says so (fs/invalidate.h); so FUSE_CAP_AUTO_INVAL_DATA is off. There is no write-back cache: each write(2) is ours
  * before it returns. */
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,7 @@
 #include "fs/wait.h"
 
 #define MAX_WRITE (1u << 20)
+#define END_TIMEOUT_MS 500
 #define MAX_BACKGROUND 64       /* read-aheads and asynchronous writes that the kernel keeps under way */
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
@@ -166,10 +168,12 @@ void fs_free(struct fs *fs)
 {
 	if (!fs)
 		return;
-	bool gone = !fs->loop || loop_ended(fs->loop);
-	loop_free(fs->loop);
-	if (!gone)
+	/* After an unmount the threads end at once; not if the mount was in use and detached. */
+	struct pollfd ended = { .fd = fs->ended_fd, .events = POLLIN };
+	eventfd_t n;
+	if (fs->session && (poll(&ended, 1, END_TIMEOUT_MS) <= 0 || eventfd_read(fs->ended_fd, &n) < 0))
 		return;
+	loop_free(fs->loop);
 	magic_free(fs->magic);
 	if (fs->session)
 		fuse_session_destroy(fs->session);

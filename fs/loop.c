@@ -19,8 +19,6 @@
 
 struct loop {
 	struct fs *fs;
-	uint32_t thread_count;
-	pthread_t *threads;
 	_Atomic bool stopping;
 	_Atomic uint32_t busy;              /* workers inside a request */
 	_Atomic uint32_t alive;             /* threads */
@@ -50,6 +48,12 @@ void *request_scratch(size_t size)
 	if (!request.scratch && posix_memalign((void **)&request.scratch, 4096, SCRATCH_SIZE) != 0)
 		request.scratch = NULL;
 	return request.scratch;
+}
+
+void request_scratch_free(void)
+{
+	free(request.scratch);
+	request.scratch = NULL;
 }
 
 bool request_kills_privilege(void) { return request.kill_privilege; }
@@ -102,16 +106,25 @@ void slot_release(struct fs *fs, struct slot_ref slot)
 		slot_put(fs->loop, slot.index);
 }
 
-/* ---- the device ---- */
+/* ---- the device ----
+ *
+ * What one thread did before it answered, another sees that was sent the next request on the same file. The kernel orders the two; to the
+ * memory model of C (and to ThreadSanitizer) this counter says so. */
+
+static _Atomic uint32_t answers;
 
 ssize_t device_read(int fd, void *data, size_t size, void *userdata)
 {
+	ssize_t n = read(fd, data, size < SLOT_SIZE ? size : SLOT_SIZE);
+
 	(void)userdata;
-	return read(fd, data, size < SLOT_SIZE ? size : SLOT_SIZE);
+	atomic_load_explicit(&answers, memory_order_acquire);
+	return n;
 }
 
 ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
+	atomic_fetch_add_explicit(&answers, 1, memory_order_release);
 #if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
 	/* What this library does not know of the protocol, the kernel does: parallel look-ups in one directory, and setuid
 	 * cleared by us instead of a question for security.capability before each write. */
@@ -224,9 +237,10 @@ static void *worker(void *arg)
 		serve(l, &buf);
 		loop_leave(l);
 	}
-	free(request.scratch);
+	request_scratch_free();
+	/* The last one's write is the last use of all this: then it may be freed. */
 	if (atomic_fetch_sub(&l->alive, 1) == 1 && eventfd_write(fs->ended_fd, 1) < 0)
-		log_error("fs", "nobody learns that the mount has ended errno=%d", errno);
+		abort();
 	return NULL;
 }
 
@@ -248,18 +262,24 @@ int loop_new(struct fs *fs, struct loop **ret_loop)
 
 int loop_start(struct loop *l, uint32_t workers)
 {
-	l->threads = calloc(workers, sizeof(*l->threads));
-	if (!l->threads)
-		return -ENOMEM;
-	l->alive = workers;
-	for (; l->thread_count < workers; l->thread_count++) {
-		int r = pthread_create(&l->threads[l->thread_count], NULL, worker, l);
-		if (r != 0) {
-			l->alive -= workers - l->thread_count;
-			return l->thread_count > 0 ? 0 : -r;
-		}
+	pthread_attr_t attr;
+	pthread_t thread;
+	int r = 0;
+
+	/* Detached: one that sits in a read of the device when the daemon stops is not waited for. */
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	l->alive = 1;       /* this function: the loop does not end before all have been started */
+	for (uint32_t i = 0; r == 0 && i < workers; i++) {
+		atomic_fetch_add(&l->alive, 1);
+		r = pthread_create(&thread, &attr, worker, l);
+		if (r != 0)
+			atomic_fetch_sub(&l->alive, 1);
 	}
-	return 0;
+	pthread_attr_destroy(&attr);
+	if (atomic_fetch_sub(&l->alive, 1) == 1 && eventfd_write(l->fs->ended_fd, 1) < 0)
+		abort();
+	return -r;
 }
 
 void loop_stop(struct loop *l)
@@ -270,17 +290,10 @@ void loop_stop(struct loop *l)
 		lock_wait(&l->lock, &l->idle);
 }
 
-bool loop_ended(const struct loop *l) { return l->alive == 0; }
-
 void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
-	if (!loop_ended(l))
-		return;
-	for (uint32_t i = 0; i < l->thread_count; i++)
-		pthread_join(l->threads[i], NULL);
-	free(l->threads);
 	pthread_cond_destroy(&l->idle);
 	lock_done(&l->lock);
 	free(l);

@@ -8,8 +8,7 @@ struct loop;
 int loop_new(struct fs *fs, struct loop **ret_loop);
 int loop_start(struct loop *l, uint32_t workers);
 void loop_stop(struct loop *l);       /* returns when no request is being served and none will be */
-void loop_free(struct loop *l);       /* keeps the memory if threads still sit in a read of the device */
-bool loop_ended(const struct loop *l);    /* the kernel has ended the connection and all threads are gone */
+void loop_free(struct loop *l);       /* once fs->ended_fd says that all threads are gone */
 
 /* How libfuse reads and writes the device. */
 ssize_t device_read(int fd, void *data, size_t size, void *userdata);

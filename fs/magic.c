@@ -294,8 +294,18 @@ void magic_read(fuse_req_t req, struct handle *h, size_t size, uint64_t offset)
 		reply_error(req, EINVAL);
 		return;
 	}
+	/* A copy: once the kernel has the bytes the handle may be released. */
 	size_t left = offset < h->text.size ? h->text.size - offset : 0;
-	fuse_reply_buf(req, left ? (const char *)h->text.data + offset : NULL, left < size ? left : size);
+	uint8_t *out = request_scratch(size);
+	if (left > size)
+		left = size;
+	if (!out) {
+		reply_error(req, ENOMEM);
+		return;
+	}
+	if (left > 0)
+		memcpy(out, h->text.data + offset, left);
+	fuse_reply_buf(req, (const char *)out, left);
 }
 
 void magic_write(fuse_req_t req, struct handle *h, const char *data, size_t size, uint64_t offset)

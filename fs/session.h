@@ -48,6 +48,7 @@ void reply_attr(fuse_req_t req, const struct attributes *a);
 /* loop.c: facts about the request that this worker thread is serving. */
 bool request_kills_privilege(void);     /* P9: suid and sgid are to be cleared; asked once at the handler's start */
 void *request_scratch(size_t size);     /* this thread's buffer of 1 MiB; NULL: larger, or no memory */
+void request_scratch_free(void);        /* at the end of a thread that used it */
 /* The request will be answered later: its slot stays in use until slot_release. Called by the worker itself. */
 struct slot_ref { uint32_t index; bool taken; };
 struct slot_ref request_take_slot(void);
