@@ -24,6 +24,7 @@ class Live:
         os.chmod(self.work, 0o755)
         self.data, self.mount = os.path.join(self.work, 'data'), os.path.join(self.work, 'mnt')
         self.holder = None
+        self.options = []           # of mount.dios
         self.environment = {k: v for k, v in os.environ.items() if k != 'DIOS_MOUNT'}
 
     def __enter__(self):
@@ -47,7 +48,7 @@ class Live:
     def up(self):
         log = os.path.join(self.work, 'log')
         with open(log, 'ab') as f:
-            started = subprocess.run([os.path.join(self.tools, 'mount.dios'), self.data, self.mount], stdin=subprocess.DEVNULL, stdout=f,
+            started = subprocess.run([os.path.join(self.tools, 'mount.dios'), self.data, self.mount, *self.options], stdin=subprocess.DEVNULL, stdout=f,
                                      stderr=subprocess.STDOUT, env=self.environment, timeout=120, check=False)
         if started.returncode != 0:
             with open(log, encoding='utf-8', errors='replace') as f:
