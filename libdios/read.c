@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define PAGE 65536u   /* a multiple of the page size of every machine: what a mapping's offset must be a multiple of */
 
@@ -13,6 +14,10 @@ static int map_object(dios_ref ref, const struct dios_ioctl_acquire *a, struct d
 	uint64_t start = a->offset / PAGE * PAGE, skip = a->offset - start;
 	if (a->size > SIZE_MAX - skip || start > INT64_MAX) return -EINVAL;
 	size_t map_size = (size_t)(skip + a->size);
+	struct stat st;
+	/* The kernel learns of a size that a commit has changed when it is asked for it; until then it faults past the old one. */
+	if (fstat(ref, &st) < 0) return -errno;
+	if (st.st_size < 0 || (uint64_t)st.st_size < a->offset + a->size) return -ESTALE;
 	void *map = mmap(NULL, map_size, PROT_READ, MAP_SHARED, ref, (off_t)start);
 	if (map == MAP_FAILED) return -errno;
 	*ret_buffer = (struct dios_buffer){ .data = (uint8_t *)map + skip, .size = (size_t)a->size, .offset = a->offset,
@@ -42,7 +47,7 @@ int dios_acquire_read(uint32_t flags, dios_ref ref, uint64_t offset, size_t size
 	if (a.place == DIOS_PLACE_MAP) {
 		r = map_object(ref, &a, ret_buffer);
 		if (r == 0) return 0;
-		r = acquire(flags | DIOS_PIN, ref, offset, size, &a);   /* what can't be mapped can be copied */
+		r = acquire(flags | DIOS_PIN, ref, offset, size, &a);   /* what can't be mapped, or was cut meanwhile, can be copied */
 		if (r < 0) return r;
 	}
 	switch (a.place) {

@@ -75,10 +75,9 @@ static void task(void)
 	struct dios_run_options o = { .path = "/bin/true", .arguments = arguments };
 	struct dios_wait wait = { 0 };
 	dios_ref ref;
-	int r = dios_run(0, -1, &o, &ref);
 
-	if (r == -EOPNOTSUPP || step("run", r) < 0) return;   /* a daemon without tasks; the request was made */
-	r = dios_pause(0, ref);
+	if (step("run", dios_run(0, -1, &o, &ref)) < 0) return;
+	int r = dios_pause(0, ref);   /* it may have ended already */
 	if (r != -ESRCH) step("pause", r);
 	r = dios_pause(DIOS_RESUME, ref);
 	if (r != -ESRCH) step("resume", r);

@@ -112,9 +112,9 @@ static void large(void)
 	ok(b.size == LARGE && ((uint8_t *)b.data)[LARGE - 1] == 0, "is zeros");
 	fill(b.data, LARGE, 0, 1);
 	is_int(dios_commit_write(0, ref, &b, LARGE), 0, "published");
-	is_int(stat(path, &st) == 0 ? st.st_size : -1, LARGE, "stat(2) says 20 MiB");
-	is_int(dios_acquire_read(0, ref, 0, LARGE, &b), 0, "acquired");
+	is_int(dios_acquire_read(0, ref, 0, LARGE, &b), 0, "acquired, before anybody has asked for the size");
 	ok(b.size == LARGE && has_pattern(b.data, LARGE, 0, 1), "they are the bytes");
+	is_int(stat(path, &st) == 0 ? st.st_size : -1, LARGE, "stat(2) says 20 MiB");
 	is_int(dios_acquire_read(DIOS_PIN, ref, 5000, 1 << 20, &pinned), 0, "one MiB of them pinned");
 	ok(pinned.size == 1 << 20 && has_pattern(pinned.data, 1 << 20, 5000, 1), "from an odd offset");
 	struct dios_buffer w;
