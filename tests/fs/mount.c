@@ -59,6 +59,14 @@ static void cleanup(void)
 		nftw(mount_work, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
+/* A test that takes too long is asked to end before it is killed: its mount goes with it. */
+static void on_end(int number)
+{
+	(void)number;
+	cleanup();
+	_exit(1);
+}
+
 bool mount_prepare(void)
 {
 	char error[512] = "";
@@ -78,6 +86,8 @@ bool mount_prepare(void)
 		return ok(false, "a temporary folder: %s", strerror(errno));
 	owner = getpid();
 	atexit(cleanup);
+	signal(SIGTERM, on_end);
+	signal(SIGINT, on_end);
 	chmod(mount_work, 0755);
 	snprintf(mount_data, sizeof(mount_data), "%s/data", mount_work);
 	snprintf(mount_point, sizeof(mount_point), "%s/mount", mount_work);
@@ -186,6 +196,7 @@ bool as_user(uid_t uid, bool (*body)(void *arg), void *arg)
 	pid_t pid = fork();
 	if (pid == 0) {
 		gid_t none = uid;
+		signal(SIGTERM, SIG_DFL);
 		if (setgroups(0, NULL) < 0 || setresgid(none, none, none) < 0 || setresuid(uid, uid, uid) < 0)
 			_exit(99);
 		_exit(body(arg) ? 0 : 1);

@@ -251,6 +251,41 @@ static void many_writers(void)
 	dios_close(ref);
 }
 
+static void *produce_later(void *arg)
+{
+	dios_ref ref;
+
+	poll(NULL, 0, 200);
+	if (put(arg, "made") && dios_open(0, arg, DIOS_WRITE, &ref) == 0) {
+		dios_set_produced(ref, 0);
+		dios_close(ref);
+	}
+	return NULL;
+}
+
+/* Not a stream, but waited for in the same way. */
+static void unproduced(void)
+{
+	struct sigaction action = { .sa_handler = nothing };
+	struct dios_create_options o = { .path = "./output", .mode = 0644, .rights = DIOS_WRITE };
+	pthread_t thread;
+	dios_ref ref;
+
+	ok(dios_create(DIOS_UNPRODUCED, &o, NULL, &ref) == 0, "an object is made that a task has still to produce");
+	ok(open("output", O_RDONLY | O_NONBLOCK) < 0 && errno == EAGAIN, "who opens it and will not wait gets EAGAIN");
+	sigaction(SIGALRM, &action, NULL);
+	alarm(1);
+	ok(open("output", O_RDONLY) < 0 && errno == EINTR, "who waits is woken by a signal");
+	pthread_create(&thread, NULL, produce_later, (void *)(uintptr_t)"./output");
+	ok(holds("output", "made"), "else opening waits until it is produced");
+	pthread_join(thread, NULL);
+	dios_close(ref);
+	o.path = "./failed";
+	ok(dios_create(DIOS_UNPRODUCED, &o, NULL, &ref) == 0 && dios_set_produced(ref, 1) == 0 && open("failed", O_RDONLY) < 0 && errno == EIO,
+		"when its producer failed, opening is EIO");
+	dios_close(ref);
+}
+
 int main(void)
 {
 	if (!mount_start())
@@ -264,5 +299,6 @@ int main(void)
 	trimmed();
 	copied();
 	many_writers();
+	unproduced();
 	return done_testing();
 }
