@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "store/disk_sim.h"
 #include "store/format.h"
+#include "store/reserve.h"
 
 #define RESERVE_BYTES (16ull << 20)        /* growth stops when the disk has less: deletions and the log go on */
 #define RESERVE_BYTES_SIM (12ull << 20)
@@ -23,30 +24,27 @@
 #define SIM_SEGMENT_SIZE (4u << 20)
 #define KV_CACHE_INIT (8ull << 20)
 
-static const char *const parts[] = { "format.new", "key", "key.new", "lock", "state", "log", "stage", "heads", "side", "reserve" };
+/* "unfinished" is there while the directory is being made: what lies beside it without a format file may be made anew. Without
+ * it the same is a directory that has lost its format file, whose data and key must not be touched. */
+static const char *const parts[] = { "unfinished", "format.new", "key", "key.new", "state", "log", "stage", "heads", "side", "reserve" };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
-struct inspection { bool has_format; char foreign[64]; };
+struct inspection { bool has_format, unfinished; char part[64], foreign[64]; };
 
 static int inspect(void *arg, const char *name)
 {
 	struct inspection *found = arg;
 	if (strcmp(name, "format") == 0) found->has_format = true;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (strcmp(name, parts[i]) == 0) return 0;
-	if (strcmp(name, "format") != 0 && strcmp(name, "lost+found") != 0) snprintf(found->foreign, sizeof(found->foreign), "%s", name);
+	if (strcmp(name, "unfinished") == 0) found->unfinished = true;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (strcmp(name, parts[i]) != 0) continue;
+		snprintf(found->part, sizeof(found->part), "%s", name);
+		return 0;
+	}
+	if (strcmp(name, "format") != 0 && strcmp(name, "lock") != 0 && strcmp(name, "lost+found") != 0)
+		snprintf(found->foreign, sizeof(found->foreign), "%s", name);
 	return 0;
-}
-
-static int make_reserve(struct disk *disk)
-{
-	struct disk_file *file;
-	int r = disk_open(disk, "reserve", O_RDWR | O_CREAT, &file);
-	if (r < 0) return r;
-	r = disk_allocate(file, 0, RESERVE_BYTES / 2);
-	disk_close(file);
-	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 /* Everything but the format file. */
@@ -77,7 +75,68 @@ static int check_empty(const char *directory, struct disk *disk, char *error, si
 	if (found.has_format) return store_say(error, error_size, -EEXIST, "%s is a dios data directory already", directory);
 	if (found.foreign[0])
 		return store_say(error, error_size, -ENOTEMPTY, "%s is not empty (it has '%s'): give a new or empty directory", directory, found.foreign);
+	if (found.part[0] && !found.unfinished)
+		return store_say(error, error_size, -ENOTEMPTY, "%s has parts of a data directory (as '%s') but no file 'format': put that file back from a backup, or give another directory", directory, found.part);
 	return 0;
+}
+
+/* Holds the lock while *ret_file is open. */
+static int lock_directory(struct disk *disk, const char *directory, struct disk_file **ret_file, char *error, size_t error_size)
+{
+	int r = disk_open(disk, "lock", O_RDWR | O_CREAT, ret_file);
+	if (r < 0) return store_say(error, error_size, r, "cannot open %s/lock: %s", directory, strerror(-r));
+	char pid[32] = "";
+	if (flock(disk_fd(*ret_file), LOCK_EX | LOCK_NB) < 0) {
+		ssize_t n = disk_pread(*ret_file, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? n : 0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		return store_say(error, error_size, -EBUSY, "%s is in use by another daemon (pid %s): stop it, or use another directory", directory, pid[0] ? pid : "unknown");
+	}
+	int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	disk_truncate(*ret_file, 0);
+	return disk_pwrite(*ret_file, pid, (size_t)n, 0);
+}
+
+static int make_marker(struct disk *disk)
+{
+	struct disk_file *file;
+	int r = disk_open(disk, "unfinished", O_RDWR | O_CREAT, &file);
+	if (r < 0) return r;
+	disk_close(file);
+	return disk_sync_dir(disk, ".");
+}
+
+/* The directory's own name is durable too. */
+static int sync_parent(const char *directory)
+{
+	char parent[4096];
+	snprintf(parent, sizeof(parent), "%s/..", directory);
+	struct disk *disk;
+	int r = disk_posix_new(parent, &disk);
+	if (r < 0) return r;
+	r = disk_sync_dir(disk, ".");
+	disk_free(disk);
+	return r;
+}
+
+static int make_all(const char *directory, struct disk *disk, struct random_source *random, struct clock *clock)
+{
+	char state[4096];
+	snprintf(state, sizeof(state), "%s/state", directory);
+	struct kv *kv = NULL;
+	struct log *log = NULL;
+	int r = make_marker(disk);
+	if (r == 0) r = make_parts(disk, random);
+	if (r == 0) r = reserve_make(disk);
+	if (r == 0) r = log_open(disk, "log", LOG_SEGMENT_SIZE, &log);
+	log_close(log);
+	if (r == 0) r = kv_rocksdb_open(state, true, KV_CACHE_INIT, &kv);
+	kv_close(kv);
+	if (r == 0) r = sync_parent(directory);
+	if (r == 0) r = make_format(disk, random, clock_wall_ns(clock));
+	/* From here on it is whole, whatever becomes of the marker. */
+	if (r == 0) (void)disk_unlink(disk, "unfinished");
+	return r;
 }
 
 int store_init(const char *directory, struct random_source *random, struct clock *clock, char *error, size_t error_size)
@@ -87,43 +146,20 @@ int store_init(const char *directory, struct random_source *random, struct clock
 	struct disk *disk;
 	int r = disk_posix_new(directory, &disk);
 	if (r < 0) return store_say(error, error_size, r, "cannot open directory %s: %s", directory, strerror(-r));
-	char state[4096];
-	snprintf(state, sizeof(state), "%s/state", directory);
-	struct kv *kv = NULL;
-	struct log *log = NULL;
-	r = check_empty(directory, disk, error, error_size);
-	if (r < 0) {
-		disk_free(disk);
-		return r;
+	struct disk_file *lock = NULL;
+	r = check_empty(directory, disk, error, error_size);   /* nothing is made in a directory that is not ours */
+	if (r == 0) r = lock_directory(disk, directory, &lock, error, error_size);
+	if (r == 0) r = check_empty(directory, disk, error, error_size);   /* another maker may have been faster */
+	if (r == 0) {
+		r = make_all(directory, disk, random, clock);
+		if (r < 0) store_say(error, error_size, r, "cannot make a data directory in %s: %s", directory, strerror(-r));
 	}
-	r = make_parts(disk, random);
-	if (r == 0) r = make_reserve(disk);
-	if (r == 0) r = log_open(disk, "log", LOG_SEGMENT_SIZE, &log);
-	log_close(log);
-	if (r == 0) r = kv_rocksdb_open(state, true, KV_CACHE_INIT, &kv);
-	kv_close(kv);
-	if (r == 0) r = make_format(disk, random, clock_wall_ns(clock));
+	disk_close(lock);
 	disk_free(disk);
-	return r < 0 ? store_say(error, error_size, r, "cannot make a data directory in %s: %s", directory, strerror(-r)) : 0;
+	return r;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
-
-static int lock_directory(struct store *s, const char *directory, char *error, size_t error_size)
-{
-	int r = disk_open(s->disk, "lock", O_RDWR | O_CREAT, &s->lock_file);
-	if (r < 0) return store_say(error, error_size, r, "cannot open %s/lock: %s", directory, strerror(-r));
-	char pid[32] = "";
-	if (flock(disk_fd(s->lock_file), LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = disk_pread(s->lock_file, pid, sizeof(pid) - 1, 0);
-		pid[n > 0 ? n : 0] = '\0';
-		pid[strcspn(pid, "\n")] = '\0';
-		return store_say(error, error_size, -EBUSY, "%s is in use by another daemon (pid %s): stop it, or use another directory", directory, pid[0] ? pid : "unknown");
-	}
-	int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	disk_truncate(s->lock_file, 0);
-	return disk_pwrite(s->lock_file, pid, (size_t)n, 0);
-}
 
 static int read_boot_id(uint8_t ret_id[16])
 {
@@ -159,7 +195,9 @@ static int open_parts(struct store *s, const uint8_t boot_id[16], uint64_t segme
 	r = stage_open(s->disk, "stage", boot_id, &s->stage);
 	if (r < 0) return store_say(error, error_size, r, "the staging log cannot be opened: %s", strerror(-r));
 	r = heads_open(s->disk, HEADS_OPEN_MAX, &s->heads);
-	return r < 0 ? store_say(error, error_size, r, "the folder of heads cannot be opened: %s", strerror(-r)) : 0;
+	if (r < 0) return store_say(error, error_size, r, "the folder of heads cannot be opened: %s", strerror(-r));
+	r = reserve_open(s);
+	return r < 0 ? store_say(error, error_size, r, "its file 'reserve' cannot be opened: %s", strerror(-r)) : 0;
 }
 
 static int open_posix(struct store *s, const char *directory, uint64_t cache_bytes, char *error, size_t error_size)
@@ -168,7 +206,7 @@ static int open_posix(struct store *s, const char *directory, uint64_t cache_byt
 	if (r < 0) return store_say(error, error_size, r, "cannot open %s: %s", directory, strerror(-r));
 	struct format f;
 	r = format_read(s->disk, &f, error, error_size);   /* before the lock: nothing is made in a directory that is not ours */
-	if (r == 0) r = lock_directory(s, directory, error, error_size);
+	if (r == 0) r = lock_directory(s->disk, directory, &s->lock_file, error, error_size);
 	uint8_t boot_id[16];
 	if (r == 0) r = read_boot_id(boot_id);
 	if (r < 0) return r;
@@ -229,6 +267,7 @@ void store_close(struct store *s)
 	stage_close(s->stage);
 	log_close(s->log);
 	kv_close(s->kv);
+	reserve_close(s);
 	disk_close(s->lock_file);
 	if (s->owns_disk) disk_free(s->disk);
 	explicit_bzero(s->cluster_key, sizeof(s->cluster_key));
@@ -242,7 +281,9 @@ bool store_has_room(struct store *s, uint64_t bytes)
 	if (atomic_fetch_sub(&s->room_left, want + 1) > want) return true;
 	struct disk_space space;
 	if (disk_space(s->disk, &space) < 0) return false;
-	if (space.free_bytes < s->reserve_bytes || space.free_bytes - s->reserve_bytes < bytes) {
+	bool held = reserve_renew(s, &space);
+	if (held && s->reserve_file && disk_space(s->disk, &space) < 0) return false;   /* the renewal may have taken it */
+	if (!held || space.free_bytes < s->reserve_bytes || space.free_bytes - s->reserve_bytes < bytes) {
 		atomic_store(&s->room_left, 0);
 		return false;
 	}

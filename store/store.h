@@ -6,6 +6,9 @@
  * DIR/stage/    the staging log                 DIR/heads/ DIR/side/   bytes of larger blobs
  * DIR/key       the cluster's key, 0600
  * DIR/reserve   a preallocated file that keeps room for records and log
+ * DIR/unfinished  while it is being made: what is there without a format file may be made anew
+ *
+ * docs/DISK_FORMAT.md has the bytes of each.
  */
 #ifndef DIOS_STORE_STORE_H
 #define DIOS_STORE_STORE_H
@@ -13,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/random.h"
 #include "store/disk.h"
 #include "store/head.h"
@@ -35,19 +39,26 @@ struct store {
 	/* private */
 	struct disk_file *lock_file;
 	bool owns_disk;
-	uint64_t reserve_bytes;
+	uint64_t reserve_bytes;         /* free space that growth leaves */
 	_Atomic int64_t room_left;      /* bytes that may be written before the disk is asked again */
+	struct lock reserve_lock;       /* guards reserve_held */
+	struct disk_file *reserve_file; /* NULL: there is none */
+	uint64_t reserve_file_bytes;
+	bool reserve_held;
 };
 
-/* Makes a data directory in an existing empty or missing folder. On failure a sentence for people is in error[].
- * -EEXIST: already one; -ENOTEMPTY: something else is in it. */
+/* Makes a data directory in an existing empty or missing folder, or finishes one whose making was interrupted. On failure a
+ * sentence for people is in error[], which names what was found and what was expected. -EEXIST: already one; -ENOTEMPTY: something
+ * else is in it, or a data directory without its format file (never made anew over its data); -EBUSY: somebody else makes or uses it. */
 int store_init(const char *directory, struct random_source *random, struct clock *clock, char *error, size_t error_size);
-/* -EBUSY: another daemon has it; -EBADMSG: damaged; -ENOTSUP: made by a newer format; -ENOENT; -EINVAL: not a dios directory. */
+/* -EBUSY: another daemon has it; -EBADMSG: damaged; -ENOTSUP: made by a newer format; -ENOENT: missing, or without a format file (not
+ * ours, or its making was interrupted); -EINVAL: its format file is something else's. error[] as above. */
 int store_open(const char *directory, uint64_t cache_bytes, struct store **ret_store, char *error, size_t error_size);
 void store_close(struct store *store);    /* syncs */
 /* The same over a simulated disk (made there when it is empty); the disk stays the caller's. */
 int store_open_sim(struct disk *disk, struct random_source *random, const uint8_t boot_id[16], struct store **ret_store);
-/* Renews the daemon's hold on DIR/reserve, and says whether growth is still allowed (R8). */
+/* Renews the daemon's hold on DIR/reserve, and says whether growth by `bytes` is still allowed (R8). Asks the disk only now and then.
+ * When it says no, deletions and the log still go on: out of the free space that growth leaves, then out of the reserve. */
 bool store_has_room(struct store *store, uint64_t bytes);
 
 #endif
