@@ -52,9 +52,12 @@ static void head_write(struct proposer *p, uint64_t ino, uint64_t block, const u
 {
 	size_t i = head_index(p, ino), end = (block + 1) * BLOCK_SIZE;
 
-	if (end > p->heads[i].size) {
-		p->heads[i].bytes = realloc(p->heads[i].bytes, end);
+	if (end > p->heads[i].capacity) {
+		p->heads[i].capacity = 2 * end;
+		p->heads[i].bytes = realloc(p->heads[i].bytes, p->heads[i].capacity);
 		assert(p->heads[i].bytes);
+	}
+	if (end > p->heads[i].size) {
 		memset(p->heads[i].bytes + p->heads[i].size, 0xee, end - p->heads[i].size);   /* not zeros: nobody may rely on them */
 		p->heads[i].size = end;
 	}

@@ -11,7 +11,7 @@
 struct proposer {
 	struct fixture *f;
 	struct random_source *random;
-	struct { uint64_t ino; uint8_t *bytes; size_t size; } heads[PROPOSER_HEADS];
+	struct { uint64_t ino; uint8_t *bytes; size_t size, capacity; } heads[PROPOSER_HEADS];
 };
 
 void proposer_init(struct proposer *p, struct fixture *f, struct random_source *random);

@@ -109,8 +109,8 @@ static void step_tree(struct run *r)
 /* Mostly small, sometimes over several MiB. */
 static uint64_t pick_size(struct run *r, uint64_t most)
 {
-	static const uint64_t bounds[] = { 10, 5000, 30000, 300000, FILE_MAX };
-	uint64_t bound = bounds[below(r, 5)], size = below(r, (bound < most ? bound : most) + 1);
+	static const uint64_t bounds[] = { 10, 5000, 5000, 30000, 30000, 100000, 300000, FILE_MAX };
+	uint64_t bound = bounds[below(r, 8)], size = below(r, (bound < most ? bound : most) + 1);
 	return below(r, 4) == 0 ? size / BLOCK_SIZE * BLOCK_SIZE : size;
 }
 
