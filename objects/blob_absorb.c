@@ -212,33 +212,8 @@ static int collect_head(void *arg, uint64_t ino)
 	return head_remove(os->store->heads, ino);
 }
 
-struct side_search { struct objects *os; uint64_t side; bool found; };
-
-static int search_row(void *arg, const struct state_row *row)
-{
-	struct side_search *s = arg;
-	if (row->side != s->side) return 0;
-	s->found = true;
-	return 1;
-}
-
-static int search_ino(void *arg, uint64_t ino)
-{
-	struct side_search *s = arg;
-	int r = state_each_row(cluster_state(s->os->cluster, ino), ino, 0, search_row, s);
-	return r < 0 ? r : s->found;
-}
-
-static int collect_side(void *arg, uint64_t side)
-{
-	struct side_search search = { .os = arg, .side = side };
-	int r = state_each_unabsorbed(cluster_state(search.os->cluster, ROOT_INO), 0, search_ino, &search);
-	if (r < 0) return r;
-	return search.found ? 0 : side_remove(search.os->store->heads, side);
-}
-
 int heads_collect(struct objects *os)
 {
 	int r = heads_list(os->store->heads, collect_head, os);
-	return r < 0 ? r : sides_list(os->store->heads, collect_side, os);
+	return r < 0 ? r : sides_collect(os);
 }

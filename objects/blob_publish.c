@@ -44,6 +44,7 @@ static int publish_side(struct plan *plan, const struct publication *p, uint64_t
 {
 	struct objects *os = p->o->os;
 	uint64_t side = random_u64(cluster_random(os->cluster)) | 1;
+	atomic_store(&os->sides_wanted, true);
 	for (uint64_t block = first; block <= last; block++) {
 		uint8_t bytes[BLOCK_SIZE];
 		size_t used;
@@ -137,6 +138,7 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	p.size = (flags & COMMIT_TRUNCATE) || (size > 0 && p.end > o->record.size) ? p.end : o->record.size;
 	blob_dirty_begin(o);
 	o->publishing = true;
+	atomic_fetch_add(&o->os->publishing, 1);
 	o->mtime_now_ns = clock_wall_ns(o->os->clock);
 	o->change++;
 	o->changed = true;
@@ -158,6 +160,7 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	}
 	plan_done(&plan);
 	blob_dirty_clear(o);
+	atomic_fetch_sub(&o->os->publishing, 1);
 	return r;
 }
 

@@ -103,6 +103,9 @@ struct objects {
 	struct watch *watches;        /* hash of lists, by ino */
 	_Atomic unsigned watch_count;
 
+	_Atomic unsigned publishing;  /* commit_writes under way: side files may have no row yet */
+	_Atomic bool sides_wanted;    /* there are side files */
+	int64_t next_sides_ns;
 	uint64_t absorb_after;        /* where absorbing goes on */
 	_Atomic bool absorb_wanted;
 	_Atomic bool unsynced;        /* something was acknowledged since the last sync */
@@ -169,6 +172,10 @@ int blob_absorb(struct object *o);                   /* locked: rows and trims i
 int64_t absorb_run(struct objects *os);
 int reap_run(struct objects *os);
 int heads_collect(struct objects *os);               /* at start: heads and side files that nothing refers to */
+
+/* sides.c */
+int sides_collect(struct objects *os);               /* removes the side files that nothing refers to */
+void sides_run(struct objects *os, int64_t now_ns);  /* in the background, while there are any */
 
 /* reference.c */
 int reference_make(struct object *o, const struct reference_options *options, struct reference **ret_reference);

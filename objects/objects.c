@@ -108,6 +108,7 @@ int64_t objects_run_due(struct objects *os)
 	}
 	absorb_run(os);
 	reap_run(os);
+	sides_run(os, now);
 	cluster_maintain(os->cluster);
 	return RUN_INTERVAL_NS;
 }

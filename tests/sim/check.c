@@ -203,7 +203,7 @@ static int count_side(void *arg, uint64_t side)
 	return 0;
 }
 
-int check_space(struct sim *s, bool started)
+int check_space(struct sim *s)
 {
 	struct file_count files = { .s = s };
 	struct cluster_info info;
@@ -215,7 +215,7 @@ int check_space(struct sim *s, bool started)
 	}
 	cluster_get_info(s->cluster, &info);
 	int r = heads_list(s->store->heads, count_head, &files);
-	if (r == 0 && started) r = sides_list(s->store->heads, count_side, &files);
+	if (r == 0) r = sides_list(s->store->heads, count_side, &files);
 	if (r < 0) return sim_fail(s, "listing the heads gave %d", r);
 	if (info.objects != nodes) return sim_fail(s, "%llu objects are kept for %u", (unsigned long long)info.objects, nodes);
 	return files.strays + files.sides == 0 ? 0 : sim_fail(s, "%u heads and %u side files are kept that belong to nothing", files.strays, files.sides);

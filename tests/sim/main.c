@@ -53,7 +53,7 @@ static int run(struct sim *s)
 	disk_sim_set_capacity(s->disk, SIM_DISK_BYTES);
 	r = check_live(s);
 	for (unsigned i = 0; i < SIM_HANDLES; i++) sim_close_handle(&s->handles[i]);
-	if (r == 0) r = check_space(s, false);
+	if (r == 0) r = check_space(s);
 	if (r < 0) return r;
 	/* A clean stop and a start: nothing is lost. */
 	sim_stop(s);
@@ -63,7 +63,7 @@ static int run(struct sim *s)
 	r = sim_start(s);
 	if (r < 0) return sim_fail(s, "no start after a clean stop: error %d", -r);
 	r = check_recovered(s, false);
-	return r < 0 ? r : check_space(s, true);
+	return r < 0 ? r : check_space(s);
 }
 
 int sim_run(const struct sim_options *options, uint64_t *ret_steps, char *failure, size_t failure_size)

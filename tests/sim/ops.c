@@ -276,32 +276,38 @@ void note_changed(struct sim *s, struct sim_handle *h, struct model *scratch)
 	s->changed.content = content_ref(scratch->nodes[h->node].content);
 }
 
-static int op_write(struct sim *s)
+/* 0, also if the disk is full or dead; *ret_taken: the bytes were taken. */
+static int write_blob(struct sim *s, struct sim_handle *h, uint64_t offset, size_t size, bool *ret_taken)
 {
-	struct sim_handle *h = pick_handle(s);
-	if (!h) return op_open(s);
 	struct content *before = handle_content(s, h);
-	static const size_t sizes[] = { 1, 100, 4096, 5000, 20000, 70000 };
-	size_t size = sizes[sim_below(s, 6)];
-	if (sim_below(s, 2)) size = 1 + sim_below(s, size);
-	uint64_t offset = pick_offset(s, before->size);
-	if (offset + size > SIM_BLOB_MAX) return 0;
 	_cleanup_free_ uint8_t *bytes = malloc(size);
 	random_fill(&s->random.source, bytes, size);
 	ssize_t n = reference_write(h->reference, offset, bytes, size, false);
+	*ret_taken = false;
 	if (disk_sim_crashed(s->disk) || (n < 0 && s->disk_full)) {
 		if (disk_sim_crashed(s->disk)) note_torn(s, h, offset, bytes, size);
 		return n == -ENOSPC || disk_sim_crashed(s->disk) ? 0 : sim_fail(s, "write on a full disk gave %zd", n);
 	}
 	if (n != (ssize_t)size) return sim_fail(s, "write of %zu at %llu gave %zd", size, (unsigned long long)offset, n);
-	s->grown_bytes += s->disk_full ? size : 0;
-	if (s->grown_bytes > s->store->reserve_bytes / 4) return sim_fail(s, "%llu bytes were taken into a full disk's reserve", (unsigned long long)s->grown_bytes);
+	*ret_taken = true;
 	struct model scratch;
 	scratch_init(&scratch, h->node, before);
 	model_write(&scratch, h->node, offset, bytes, size);
 	blob_changed(s, h, &scratch, h->node);
 	model_done(&scratch);
 	return 0;
+}
+
+static int op_write(struct sim *s)
+{
+	struct sim_handle *h = pick_handle(s);
+	if (!h) return op_open(s);
+	static const size_t sizes[] = { 1, 100, 4096, 5000, 20000, 70000 };
+	size_t size = sizes[sim_below(s, 6)];
+	if (sim_below(s, 2)) size = 1 + sim_below(s, size);
+	uint64_t offset = pick_offset(s, handle_content(s, h)->size);
+	bool taken;
+	return offset + size > SIM_BLOB_MAX ? 0 : write_blob(s, h, offset, size, &taken);
 }
 
 /* Truncation, punching and versions are commands: what they leave is ordered by the log, and what was written before is with them. */
@@ -415,16 +421,29 @@ static int op_time(struct sim *s)
 	return 0;
 }
 
+/* A full disk takes no more than a part of its reserve, however much is written. */
+static int fill(struct sim *s)
+{
+	uint64_t filled = 0;
+	bool taken = true;
+	int r = 0;
+	if (!pick_handle(s)) op_open(s);
+	struct sim_handle *h = pick_handle(s);
+	for (; r == 0 && h && taken && filled <= s->store->reserve_bytes / 4 && !disk_sim_crashed(s->disk); filled += 50000)
+		r = write_blob(s, h, 50000 * sim_below(s, 3), 50000, &taken);
+	if (r == 0 && filled > s->store->reserve_bytes / 4) return sim_fail(s, "%llu bytes were taken into a full disk's reserve", (unsigned long long)filled);
+	return r;
+}
+
 static int op_fullness(struct sim *s)
 {
 	if (!s->disk_full && sim_below(s, 4)) return 0;
 	s->disk_full = !s->disk_full;
-	s->grown_bytes = 0;
 	struct disk_space space;
 	if (disk_space(s->disk, &space) < 0) return disk_sim_crashed(s->disk) ? 0 : sim_fail(s, "the disk's size cannot be read");
 	/* Nothing but the reserve is left: growth is refused, all else goes on. */
 	disk_sim_set_capacity(s->disk, s->disk_full ? space.total_bytes - space.free_bytes + s->store->reserve_bytes : 256ull << 20);
-	return 0;
+	return s->disk_full && sim_below(s, 2) ? fill(s) : 0;
 }
 
 int sim_operation(struct sim *s)

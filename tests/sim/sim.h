@@ -53,7 +53,6 @@ struct sim {
 	struct { bool valid; unsigned node; uint64_t life, offset; struct content *bytes; } torn;   /* an interrupted write: any part of it */
 	struct { bool valid; unsigned node; uint64_t life; struct content *content; } changed;   /* an interrupted change of a blob, all or nothing */
 	bool disk_full;
-	uint64_t grown_bytes;                         /* taken in since the disk is full */
 	unsigned operations, crashes, power_cuts;
 	char failure[512];
 };
@@ -80,7 +79,7 @@ void history_blob_durable(struct sim *s, unsigned node);   /* this blob's conten
 void history_done(struct sim *s);
 
 /* check.c */
-int check_space(struct sim *s, bool started);              /* no handle is open: nothing is kept that belongs to no object */
+int check_space(struct sim *s);                            /* no handle is open: nothing is kept that belongs to no object */
 int check_live(struct sim *s);                             /* the node shows exactly the model */
 int check_recovered(struct sim *s, bool power_cut);        /* it shows what it may show after a crash; the model becomes that */
 
