@@ -95,6 +95,7 @@ int fs_new(const struct fs_options *options, struct fs **ret_fs)
 	fs->options = *options;
 	fs->region = options->region;
 	fs->timeout_s = (double)options->timeout_ns / NS_PER_SECOND;
+	fs->relaxed = options->config && strcmp(config_string(options->config, "durability"), "relaxed") == 0;
 	fs->started_ns = clock_wall_ns(&clock_system);
 	fs->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fs->ended_fd < 0) {

@@ -176,7 +176,7 @@ int ioctl_mount_new(struct fs *fs, const struct ioctl_tasks *tasks, struct ioctl
 
 	if (!m)
 		return -ENOMEM;
-	*m = (struct ioctl_mount){ .fs = fs, .objects = fs->objects, .tasks = tasks };
+	*m = (struct ioctl_mount){ .fs = fs, .objects = fs->objects, .tasks = tasks, .relaxed = fs->relaxed };
 	int r = private_buffers_new(cluster_random(objects_cluster(fs->objects)), &m->buffers);
 	if (r < 0) {
 		free(m);

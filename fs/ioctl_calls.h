@@ -35,6 +35,7 @@ struct ioctl_mount {
 	struct objects *objects;
 	struct private_buffers *buffers;
 	const struct ioctl_tasks *tasks;   /* NULL: none here */
+	bool relaxed;                      /* durability = relaxed */
 };
 /* Before the first request; fs->objects is set. Also gives the .dios/buf folder what it shows. */
 int ioctl_mount_new(struct fs *fs, const struct ioctl_tasks *tasks, struct ioctl_mount **ret_mount);

@@ -80,8 +80,7 @@ void ioctl_set_version(const struct ioctl_context *c, uint64_t version)
 
 /* ---- what goes with the descriptor ------------------------------------------------------------------------------- */
 
-/* The attachment that release() frees, or NULL. */
-static void *find_attachment(struct handle *h, void (*release)(void *arg))
+void *ioctl_find_attachment(struct handle *h, void (*release)(void *arg))
 {
 	LOCK_GUARD(&h->lock);
 	for (struct handle_attachment *a = h->attachments; a; a = a->next)
@@ -102,7 +101,7 @@ static void owned_buffers_release(void *arg)
 /* Two attachments made at once do no harm: each frees what is there. */
 static int attach_buffers(const struct ioctl_context *c)
 {
-	if (find_attachment(c->handle, owned_buffers_release))
+	if (ioctl_find_attachment(c->handle, owned_buffers_release))
 		return 0;
 	struct owned_buffers *o = malloc(sizeof(*o));
 	if (!o)
@@ -137,7 +136,7 @@ static void created_release(void *arg)
 
 static struct created *attach_created(struct handle *h)
 {
-	struct created *created = find_attachment(h, created_release);
+	struct created *created = ioctl_find_attachment(h, created_release);
 	if (created)
 		return created;
 	created = calloc(1, sizeof(*created));

@@ -97,7 +97,7 @@ int ioctl_acquire_write(struct ioctl_context *c, const void *in, void *out, size
 static int commit_blob(struct ioctl_context *c, const struct dios_ioctl_commit_write *w, const void *data, uint64_t *ret_version)
 {
 	uint32_t flags = (w->flags & DIOS_FORCE ? COMMIT_FORCE : 0) | (w->flags & DIOS_AT_END ? COMMIT_APPEND : 0) |
-		(w->flags & DIOS_RELAXED ? COMMIT_RELAXED : 0) | (w->flags & DIOS_TRUNCATE ? COMMIT_TRUNCATE : 0);
+		(w->flags & DIOS_RELAXED || c->mount->relaxed ? COMMIT_RELAXED : 0) | (w->flags & DIOS_TRUNCATE ? COMMIT_TRUNCATE : 0);
 	int r = ioctl_need_right(c, w->flags & DIOS_AT_END ? RIGHT_WRITE | RIGHT_APPEND : RIGHT_WRITE);
 
 	if (r == 0)
@@ -117,7 +117,7 @@ static int commit_stream(struct ioctl_context *c, const struct dios_ioctl_commit
 		return r;
 	if (w->flags & (DIOS_FORCE | DIOS_TRUNCATE))
 		return -EINVAL;
-	ssize_t n = stream_append(c->reference, data, (size_t)w->size, !(w->flags & DIOS_RELAXED));
+	ssize_t n = stream_append(c->reference, data, (size_t)w->size, !(w->flags & DIOS_RELAXED) && !c->mount->relaxed);
 	return n == -EAGAIN ? ioctl_wait(c, w->flags) : n < 0 ? (int)n : 0;
 }
 

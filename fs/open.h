@@ -14,7 +14,7 @@ struct open_request {
 };
 
 uint32_t open_rights(int flags);         /* RIGHT_... that the flags of open(2) ask for */
-void open_options(int flags, uint32_t rights, struct reference_options *ret_options);
+void open_options(const struct fs *fs, int flags, uint32_t rights, struct reference_options *ret_options);
 /* Answers, or parks until the object has been produced. */
 void open_object(fuse_req_t req, const struct open_request *o);
 /* Fills in a new handle for a reference (taken when it returns 0) and fi for the kernel. */

@@ -135,7 +135,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t node, int datasync, struct fu
 {
 	(void)datasync;
 	(void)fi;
-	reply_error(req, magic_is(node) ? 0 : cluster_sync(objects_cluster(fs_of(req)->objects)));
+	reply_error(req, magic_is(node) || fs_of(req)->relaxed ? 0 : cluster_sync(objects_cluster(fs_of(req)->objects)));
 }
 
 void ops_fill_dir(struct fuse_lowlevel_ops *ops)

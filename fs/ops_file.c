@@ -87,7 +87,7 @@ static int stream_write_attempt(void *arg, fuse_req_t req)
 
 static void write_stream(fuse_req_t req, struct handle *h, const char *data, size_t size, int flags)
 {
-	struct stream_write_request s = { .h = h, .data = data, .size = size, .durable = (flags & O_DSYNC) != 0 }, *parked;
+	struct stream_write_request s = { .h = h, .data = data, .size = size, .durable = (flags & O_DSYNC) && !h->fs->relaxed }, *parked;
 	int r = stream_write_attempt(&s, req);
 
 	if (r == 0)
@@ -132,7 +132,7 @@ static ssize_t write_blob(struct handle *h, const char *data, size_t size, uint6
 	ssize_t n = reference_write(r, offset, data, size, request_kills_privilege());
 	if (n < 0)
 		return n;
-	if (!fi->writepage && (fi->flags & O_DSYNC) && !reference_get_options(r)->sync) {
+	if (!fi->writepage && (fi->flags & O_DSYNC) && !reference_get_options(r)->sync && !h->fs->relaxed) {
 		int e = reference_sync(r);
 		if (e < 0)
 			return e;
@@ -235,8 +235,14 @@ static void op_fsync(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_
 
 	(void)node;
 	(void)datasync;
-	if (h)
-		reply_error(req, h->reference ? reference_sync(h->reference) : 0);
+	if (!h)
+		return;
+	if (!h->reference)
+		reply_error(req, 0);
+	else if (fs_of(req)->relaxed)
+		reply_error(req, reference_flush(h->reference));       /* errors so far; the disk follows within commit.interval */
+	else
+		reply_error(req, reference_sync(h->reference));
 }
 
 static void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset, off_t length, struct fuse_file_info *fi)

@@ -24,10 +24,10 @@ uint32_t open_rights(int flags)
 	}
 }
 
-void open_options(int flags, uint32_t rights, struct reference_options *ret_options)
+void open_options(const struct fs *fs, int flags, uint32_t rights, struct reference_options *ret_options)
 {
 	*ret_options = (struct reference_options){ .rights = rights, .append = (flags & O_APPEND) != 0,
-		.sync = (flags & O_DSYNC) != 0, .nonblock = (flags & O_NONBLOCK) != 0 };
+		.sync = (flags & O_DSYNC) && !fs->relaxed, .nonblock = (flags & O_NONBLOCK) != 0 };
 }
 
 int open_handle(struct fs *fs, const struct open_request *o, enum object_kind kind, struct reference *r, struct fuse_file_info *fi,
@@ -62,7 +62,7 @@ static int open_reference(struct fs *fs, struct open_request *o, struct referenc
 	uint64_t ino;
 	uint32_t want = open_rights(o->fi.flags);
 
-	open_options(o->fi.flags, want, &options);
+	open_options(fs, o->fi.flags, want, &options);
 	if (!o->token)
 		return reference_open(fs->objects, o->ino, &options, ret_reference);
 	/* It may have been revoked, or have expired, since it was looked up. */

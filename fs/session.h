@@ -30,6 +30,7 @@ struct fs {
 	int64_t started_ns;              /* wall clock */
 	double timeout_s;                /* what the kernel is told for entries and attributes */
 	bool kill_privilege_v2;          /* the kernel leaves clearing suid to us (P9) */
+	bool relaxed;                    /* durability = relaxed: who asks for the disk is answered before it has the bytes */
 	int ended_fd;
 	void (*ready)(void *arg);
 	void *ready_arg;
