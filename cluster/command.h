@@ -33,7 +33,10 @@ enum command_kind {
 #undef COMMAND
 };
 
-/* Makes an object, and links it into a directory if parent is not 0. */
+/* Makes an object, and links it into a directory if parent is not 0. -ENOENT (no such directory, or removed), -ENOTDIR, -EEXIST (the
+ * entry, or an object of this name), -EXDEV (the name's slot is not the directory's), -EMLINK, -ENAMETOOLONG; -EINVAL: the mode does not fit the
+ * kind, or a directory, symlink or special file without a path. Mode and group are taken as they are: set-gid inheritance and
+ * umask are the proposer's. The kernel checks permissions and the sticky bit for this and the other commands of the tree. */
 struct command_create {
 	uint64_t parent;                 /* 0: no path; the inode's slot is then the name's slot */
 	struct slice entry;              /* its name in the parent */
@@ -53,18 +56,24 @@ struct command_create {
 	bool orphan;                     /* no path and open: freed at the last release (O_TMPFILE, unnamed objects in use) */
 };
 
+/* -EPERM: a directory; -EMLINK past 65,000. An orphan (O_TMPFILE) stops being one. */
 struct command_link { uint64_t ino, parent; struct slice entry; };
 
-/* Removes a directory entry. The inode stays as an orphan when its last link goes, until REAP (rule D5). */
+/* Removes a directory entry. The inode stays as an orphan when its last link goes, until REAP (rule D5); an immortal one stays
+ * under its name, as no orphan. -EISDIR, -ENOTDIR, -ENOTEMPTY. */
 struct command_unlink { uint64_t parent; struct slice entry; bool directory; };
 
+/* As renameat2(2). What is replaced loses a link as by UNLINK; its entry's place in the order of the directory stays. -EINVAL: a directory
+ * into itself or below; two links of one object: nothing changes. */
 struct command_rename { uint64_t parent; struct slice entry; uint64_t new_parent; struct slice new_entry; uint32_t flags; /* RENAME_NOREPLACE, RENAME_EXCHANGE */ };
 
 enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_ATIME = 8, ATTR_MTIME = 16, ATTR_KILL_PRIVILEGE = 32 /* clear suid, and sgid where group-executable, and security.capability */,
 	ATTR_REPLICAS = 64, ATTR_CONSISTENCY = 128, ATTR_LIFECYCLE = 256 };
+/* ctime moves always. KILL_PRIVILEGE comes first, so that a mode that is set in the same command stands. */
 struct command_setattr { uint64_t ino; uint32_t mask; uint32_t mode, uid, gid; int64_t atime_ns, mtime_ns; uint32_t replicas;
 	enum consistency read_consistency, write_consistency; enum lifecycle lifecycle; };
 
+/* -EEXIST, -ENODATA, -ERANGE (the name), -E2BIG (the value), -ENOSPC: the names would be more than listxattr(2) can return. */
 struct command_setxattr { uint64_t ino; struct slice key, value; int flags; /* XATTR_CREATE, XATTR_REPLACE */ bool remove; };
 
 /* A block's new content. bytes.size <= BLOCK_SIZE; the rest of the block reads as zeros. With side != 0 the bytes are in a
@@ -75,7 +84,12 @@ struct command_patch { uint64_t offset; struct slice bytes; };
 struct command_absorbed_row { uint64_t block, version; };
 struct command_absorbed_trim { uint64_t block, count, version; };
 
-/* Changes a blob's content: one new version. In this order: size shrinks, holes, rows, tail, size grows, inline patches. */
+/* Changes a blob's content: one new version. In this order: size shrinks, holes, rows, tail, size grows, inline patches.
+ *
+ * Refused with -EINVAL, and nothing changed, since it would be silent damage: rows that do not ascend or have bytes past the size; a tail
+ * block that is neither a hole nor the block that the old size cuts (growing), or that has a row or trim not absorbed yet; a blob that
+ * shrinks into the middle of a block that is there without giving it as a row or hole. Shrinking and holes leave trims for the heads where
+ * blocks were. -EFBIG: inline content above 1 MiB, or a size above 2^63 - 1. */
 struct command_commit {
 	uint64_t ino;
 	bool check_version; uint64_t base_version;   /* -ESTALE if the object's version is another */
@@ -94,25 +108,34 @@ struct command_commit {
 	const struct command_patch *patches; uint32_t patch_count;
 };
 
-/* The heads of the replicas hold these rows now, synced: drop those whose version is still the same. */
+/* The heads of the replicas hold these rows and trims now, synced: drop those that are still the same. Trims go first; a row stays
+ * while a trim that covers its block is not absorbed, since the head takes trims before rows. */
 struct command_absorbed { uint64_t ino; const struct command_absorbed_row *rows; uint32_t row_count;
 	const struct command_absorbed_trim *trims; uint32_t trim_count; };
 
-struct command_reap { const uint64_t *inos; uint32_t count; };                /* orphans that nobody has open */
-struct command_delete { uint64_t ino; };                                      /* by its lifecycle; object without path */
+struct command_reap { const uint64_t *inos; uint32_t count; };                /* orphans that nobody has open; what is none is left alone */
+/* An object without path becomes an orphan (again: nothing). -EPERM: immortal; -EBUSY: it has a path; -EISDIR. */
+struct command_delete { uint64_t ino; };
 
+/* Whole records, all or none. -EMSGSIZE: a record above limit_bytes. First everything goes that trim_age, trim_consumed and trim_bytes say, as of
+ * the command's time and with the new bytes counted; then, with check_limit, -EAGAIN if more than limit_bytes would be kept. What is
+ * appended is never trimmed by the same command. */
 struct command_stream_append { uint64_t ino; const uint32_t *sizes; uint32_t count; struct slice bytes; bool check_limit; }; /* -EAGAIN when full, -EPIPE when ended */
+/* consumed only grows; start moves up to a record's beginning, at or below what is said. Trims as an append does. */
 struct command_stream_update { uint64_t ino; bool end; bool broken; bool set_consumed; uint64_t consumed; bool set_start; uint64_t start;
 	bool set_limits; uint64_t limit_bytes, trim_bytes; int64_t trim_age_ns; bool trim_consumed; };
 
+/* -EINVAL: what was produced is not taken back. */
 struct command_produced { uint64_t ino; enum produced produced; };
+/* Times of 0 and empty stats are left as they were. -EINVAL: a task that exited or failed gets no other state. */
 struct command_task_update { uint64_t ino; enum task_state state; int32_t exit_status; int64_t start_ns, end_ns; struct slice stats; };
 
-struct command_revoke { uint64_t ino; bool whole_object; uint8_t token_id[16]; int64_t expiry_ns; };  /* by object: raises cap_epoch */
+struct command_revoke { uint64_t ino; bool whole_object; uint8_t token_id[16]; int64_t expiry_ns; };  /* by object: raises cap_epoch; by id: ino may be 0. expiry_ns 0: never */
 struct command_spend { uint8_t once_id[16]; int64_t expiry_ns; };             /* -EACCES if spent before */
-struct command_key_put { uint32_t realm, key_id; struct slice sealed; };
+struct command_key_put { uint32_t realm, key_id; struct slice sealed; };      /* -EEXIST: another key has this id */
+/* Done again it changes nothing. There is realm 1 so far, with root ROOT_INO. */
 struct command_realm_init { uint32_t realm; uint64_t root; uint32_t mode, uid, gid; struct name name; };
-struct command_client_gone { uint64_t client; };                              /* forget its remembered results */
+struct command_client_gone { uint64_t client; };                              /* forget its remembered results; later commands of it: -EALREADY */
 
 struct command {
 	enum command_kind kind;
@@ -155,7 +178,7 @@ const char *command_name(unsigned kind);                               /* "CREAT
 #define RESULT_TOUCHED_MAX 6
 struct result {
 	int error;
-	uint64_t touched[RESULT_TOUCHED_MAX]; uint32_t touched_count;   /* inodes whose records changed: caches forget these */
+	uint64_t touched[RESULT_TOUCHED_MAX]; uint32_t touched_count;   /* inodes whose records changed: caches forget these (of REAP the first few) */
 	bool has_record; struct record record;       /* of the object made, changed or (unlink, rename over) unlinked */
 	uint64_t orphaned;                           /* an inode whose last link went; 0: none */
 	uint64_t offset;                             /* stream append: where the first record begins */

@@ -17,14 +17,15 @@ int state_open(struct kv *kv, struct state **ret_state);         /* borrows kv *
 void state_free(struct state *s);
 uint64_t state_applied_index(const struct state *s);             /* 0: nothing yet */
 uint64_t state_applied_term(const struct state *s);
-/* Applies one committed entry atomically. data may be empty (barrier entries): only the index moves. Returns an error only if the
- * store failed or the entry is malformed: the replica must stop (R8). A refused command is a result with error != 0. */
+/* Applies one committed entry atomically. data may be empty (barrier entries): only the index moves. index must be above the applied one
+ * (-EINVAL). Returns an error only if the store failed or the entry is malformed: the replica must stop (R8), and state_open again over
+ * the same store is the only way on. A refused command is a result with error != 0. */
 int state_apply(struct state *s, uint64_t index, uint64_t term, struct slice data, struct result *ret_result);
-/* A small value kept with the applied index (the Raft configuration). */
+/* A small value kept beside the applied index (the Raft configuration), which does not move by it. Called by the applier. */
 int state_put_configuration(struct state *s, uint64_t index, struct slice configuration);
 int state_get_configuration(struct state *s, uint64_t *ret_index, struct buffer *configuration);
 
-/* Reads. -ENOENT where there is nothing. */
+/* Reads. -ENOENT where there is nothing. Buffers are reset first. An each() that returns non-zero ends the list, with 0; it must not apply. */
 int state_get(struct state *s, uint64_t ino, struct record *ret_record);
 int state_lookup(struct state *s, uint64_t parent, const char *entry, size_t size, uint64_t *ret_ino);
 int state_find_name(struct state *s, const struct name *name, uint64_t *ret_ino);
@@ -32,7 +33,7 @@ int state_find_name(struct state *s, const struct name *name, uint64_t *ret_ino)
  * one directory. "." and ".." are not stored. */
 struct state_entry { uint64_t cookie, ino; uint32_t mode; const char *name; size_t name_size; };
 int state_read_directory(struct state *s, uint64_t parent, uint64_t after, int (*each)(void *arg, const struct state_entry *e), void *arg);
-int state_get_inline(struct state *s, uint64_t ino, struct buffer *content);   /* blob content or symlink target or task spec */
+int state_get_inline(struct state *s, uint64_t ino, struct buffer *content);   /* blob content or symlink target or task spec; -ENOENT: a blob with a head */
 int state_get_xattr(struct state *s, uint64_t ino, struct slice key, struct buffer *value);   /* -ENODATA */
 int state_list_xattrs(struct state *s, uint64_t ino, struct buffer *names);    /* NUL-terminated names, as of listxattr(2) */
 
@@ -49,7 +50,8 @@ struct state_crcs { uint64_t version; uint32_t crc[CRC_BLOCKS]; uint8_t present[
 	uint8_t rows[CRC_BLOCKS / 8];      /* blocks whose newest bytes are in a row: a subset of present */ };
 int state_get_crcs(struct state *s, uint64_t ino, uint64_t mib, struct state_crcs *ret_crcs);  /* -ENOENT: all holes */
 
-/* Stream records from the one that contains offset on. each(): one appended record, its offset and bytes. */
+/* Stream records from the one that contains offset on, or from the oldest kept one. each(): one record, its offset and bytes. Records
+ * that are trimmed meanwhile are missing: the offsets show it. */
 int state_read_stream(struct state *s, uint64_t ino, uint64_t offset, int (*each)(void *arg, uint64_t offset, struct slice record), void *arg);
 
 int state_get_task_spec(struct state *s, uint64_t ino, struct buffer *spec);
