@@ -166,7 +166,7 @@ struct dios_ioctl_run {
 };
 
 /* task control: R, a task; M with DIOS_TASK_EXIT: the calling task. */
-enum dios_task_action { DIOS_TASK_KILL = 1 /* all its processes, by `argument` as a signal */, DIOS_TASK_EXIT /* argument 0: with success */ };
+enum dios_task_action { DIOS_TASK_KILL = 1 /* `argument` is the signal; SIGKILL: all its processes */, DIOS_TASK_EXIT /* argument 0: with success */ };
 struct dios_ioctl_task {
 	uint32_t version, flags;
 	uint32_t action;
@@ -179,7 +179,8 @@ struct dios_ioctl_task {
 /* acquire_read and acquire_write, R. offset UINT64_MAX (streams): the handle's own position. Of data only what is not zero at the end
  * need be sent back. */
 enum dios_place { DIOS_PLACE_INLINE = 0 /* in data */, DIOS_PLACE_MAP /* map the reference itself */,
-	DIOS_PLACE_BUFFER /* map or read the private buffer, from 0 on */ };
+	DIOS_PLACE_BUFFER /* map or read the private buffer, from 0 on */,
+	DIOS_PLACE_HELD = 0x100 /* added to these: others wait for the commit, so that discarding must be said too */ };
 struct dios_ioctl_acquire {
 	uint32_t version, flags;
 	uint64_t offset, size;              /* bytes, in and out */

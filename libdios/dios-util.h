@@ -47,7 +47,7 @@ int dios_stream_mode(dios_ref ref, enum dios_stream_mode mode, uint64_t position
 
 /* Says that an unproduced object is there, or (failed not 0) never will be: its readers get -EIO. */
 int dios_set_produced(dios_ref ref, int failed);
-/* Sends a signal to all processes of a task. -ESRCH: it has ended. */
+/* Sends a signal to a task: SIGKILL to all its processes, others to its program. -ESRCH: it has ended. */
 int dios_task_kill(dios_ref task, int signal);
 
 #ifdef __cplusplus

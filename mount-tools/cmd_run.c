@@ -237,7 +237,7 @@ static int run_run(struct cli *cli)
 static const struct cli_option run_options[] = {
 	{ RUN_INPUT, "input", "OBJECT", "an input: descriptors from 3 up, listed in DIOS_INPUTS; may be given 256 times" },
 	{ RUN_OUTPUT, "output", "FILE", "an output: descriptors after the inputs, listed in DIOS_OUTPUTS; may be given 256 times" },
-	{ RUN_STDIN, "stdin", "OBJECT", "standard input (default: a stream of the task's own, .dios/tasks/NAME/stdin)" },
+	{ RUN_STDIN, "stdin", "OBJECT", "standard input (default: nothing to read)" },
 	{ RUN_STDOUT, "stdout", "FILE", "standard output (default: a stream, see 'dios logs')" },
 	{ RUN_STDERR, "stderr", "FILE", "standard error (default: a stream, see 'dios logs'); may be the same as --stdout" },
 	{ RUN_OVERWRITE, "overwrite", NULL, "replace outputs that are there already" },

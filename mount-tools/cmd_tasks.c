@@ -308,6 +308,6 @@ const struct cli_command command_resume = {
 	.options = job_options, .arguments_max = -1, .run = run_resume,
 };
 const struct cli_command command_kill = {
-	.name = "kill", .arguments = "[TASK]...", .summary = "send a signal to all processes of tasks", .details = TASK_DETAILS,
+	.name = "kill", .arguments = "[TASK]...", .summary = "send a signal to tasks: SIGKILL to all their processes, others to the program", .details = TASK_DETAILS,
 	.options = kill_options, .arguments_max = -1, .run = run_kill,
 };
