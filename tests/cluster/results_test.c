@@ -164,8 +164,52 @@ static void commands_without_a_number(void)
 	fixture_close(&f);
 }
 
+static void a_store_that_fails_stops_the_replica(void)
+{
+	struct fixture f, whole;
+	struct buffer b _cleanup_buffer_;
+	struct result result;
+	unsigned crashes = 0;
+
+	buffer_init(&b, COMMAND_MAX);
+	fixture_open_realm(&f);
+	fixture_open(&whole);
+	kv_flush(f.kv);
+	for (unsigned i = 0; i < 10; i++) {
+		char entry[8];
+		snprintf(entry, sizeof(entry), "e%u", i);
+		struct command c = create(&f, entry, 50, i + 1, 0);
+		c.time_ns = FIXTURE_START + i;
+		buffer_reset(&b);
+		command_encode(&c, &b);
+		disk_sim_crash_after(f.disk, 1);
+		crashes += state_apply(f.state, f.index + 1, 3, (struct slice){ b.data, b.size }, &result) < 0;
+		state_free(f.state);
+		kv_close(f.kv);
+		disk_sim_process_kill(f.disk);
+		if (kv_sim_open(f.disk, "state", &f.kv) < 0 || state_open(f.kv, &f.state) < 0)
+			abort();
+		/* What was not flushed may be lost: the log goes on from where the store is. */
+		for (uint64_t index = state_applied_index(f.state); index < f.log_count; index++)
+			state_apply(f.state, index + 1, 3, (struct slice){ f.log[index].data, f.log[index].size }, &result);
+		if (state_applied_index(f.state) == f.index && fixture_apply_bytes(&f, (struct slice){ b.data, b.size }) < 0)
+			abort();
+		if (i % 3 == 0)
+			kv_flush(f.kv);
+	}
+	is_int(crashes, 10, "an entry that the store did not take is an error");
+	for (uint64_t index = 0; index < f.log_count; index++)
+		state_apply(whole.state, index + 1, 3, (struct slice){ f.log[index].data, f.log[index].size }, &result);
+	is_int(state_applied_index(f.state), 11, "after crashes and replays all entries are applied");
+	ok(fixture_same(&f, &whole), "and the state is as if nothing had failed");
+	ok(fixture_check(&f) == NULL, "and sound");
+	fixture_close(&whole);
+	fixture_close(&f);
+}
+
 int main(void)
 {
+	a_store_that_fails_stops_the_replica();
 	a_command_that_comes_again_is_applied_once();
 	results_are_given_up();
 	clients_that_are_gone();
