@@ -7,7 +7,7 @@ void object_attributes(struct object *o, struct attributes *ret)
 {
 	ret->record = o->record;
 	ret->dirty_bytes = 0;
-	ret->lease = o->is_dirty ? LEASE_MODIFIED : o->opens > 0 ? LEASE_EXCLUSIVE : LEASE_SHARED;
+	ret->lease = o->lease;
 	if (o->record.kind == KIND_STREAM) stream_attributes(o, &ret->record);
 	if (!o->is_dirty) return;
 	ret->record.size = o->size_now;

@@ -41,6 +41,8 @@ struct object {
 	struct record record;         /* applied; valid if loaded */
 	bool loaded;
 	unsigned opens;               /* references */
+	enum lease_mode lease;        /* lease_book.c */
+	struct lease_epoch lease_epoch;
 	bool orphan;                  /* no link and no name left: goes with the last reference */
 
 	struct extents dirty;
@@ -98,6 +100,9 @@ struct objects {
 	struct reap_queue reap;
 	struct lock reap_lock;        /* held while a batch is freed: who waits for it finds the names free */
 
+	struct lock lease_lock;
+	struct lease_table *leases;
+
 	struct lock watch_lock;
 	pthread_cond_t watch_done;
 	struct watch *watches;        /* hash of lists, by ino */
@@ -134,6 +139,11 @@ void table_want_reap(struct objects *os, uint64_t ino);
 /* Takes up to max orphans that nobody holds, marking them gone. */
 size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max);
 size_t table_trim_idle(struct objects *os);
+
+/* lease_book.c */
+int lease_book_init(struct objects *os);
+void lease_book_done(struct objects *os);
+void lease_want(struct object *o, enum lease_mode mode);   /* locked; Invalid gives it up */
 
 /* watch.c */
 void watch_init(struct objects *os);

@@ -84,9 +84,11 @@ int objects_open(struct cluster *cluster, struct store *store, const struct obje
 	os->options = *options;
 	watch_init(os);
 	int r = table_init(os);
+	if (r == 0) r = lease_book_init(os);
 	if (r == 0) r = recover(os);
 	if (r < 0) {
 		table_done(os);
+		lease_book_done(os);
 		watch_done(os);
 		free(os);
 		return r;
@@ -127,6 +129,7 @@ void objects_close(struct objects *os)
 	if (r < 0) log_error("objects", "some bytes could not be committed error=%d: they are in the staging log and are tried at the next start", -r);
 	while (reap_run(os) > 0) {}
 	table_done(os);
+	lease_book_done(os);
 	watch_done(os);
 	free(os);
 }

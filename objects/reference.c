@@ -35,7 +35,7 @@ int reference_make(struct object *o, const struct reference_options *options, st
 	r->errors_seen = o->error_count;
 	atomic_store(&r->count, 1);
 	random_fill(cluster_random(o->os->cluster), r->id, sizeof(r->id));
-	o->opens++;
+	if (o->opens++ == 0 && !o->is_dirty) lease_want(o, LEASE_EXCLUSIVE);
 	if (o->record.kind == KIND_STREAM) stream_opened(o, r);
 	reference_register(r);
 	*ret_reference = r;
@@ -76,7 +76,7 @@ void reference_close(struct reference *r)
 	lock_release(&r->os->table_lock);
 	struct object *o = r->object;
 	lock_acquire(&o->lock);
-	o->opens--;
+	if (--o->opens == 0 && !o->is_dirty) lease_want(o, LEASE_INVALID);
 	if (o->record.kind == KIND_STREAM) stream_closed(o, r);
 	object_last_close(o);
 	object_release(o);

@@ -229,6 +229,7 @@ void table_mark_dirty(struct object *o)
 	struct objects *os = o->os;
 	o->is_dirty = true;
 	if (o->in_dirty_list) return;
+	lease_want(o, LEASE_MODIFIED);
 	o->dirty_since_ns = clock_boot_ns(os->clock);
 	LOCK_GUARD(&os->table_lock);
 	o->in_dirty_list = true;
@@ -243,6 +244,7 @@ void table_clear_dirty(struct object *o)
 	struct objects *os = o->os;
 	o->is_dirty = false;
 	if (!o->in_dirty_list) return;
+	lease_want(o, o->opens > 0 ? LEASE_EXCLUSIVE : LEASE_INVALID);
 	LOCK_GUARD(&os->table_lock);
 	o->in_dirty_list = false;
 	o->dirty_prev->dirty_next = o->dirty_next;

@@ -83,7 +83,7 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 		if (r == 0) r = object_propose(os, NULL, &c, false, &result);
 	}
 	if (r < 0) return r;
-	*ret = (struct attributes){ .record = result.record, .lease = LEASE_EXCLUSIVE };
+	*ret = (struct attributes){ .record = result.record };
 	if (!ret_reference && !(create->flags & CREATE_STREAM_DIRECT)) return 0;
 	struct reference_options options = { .rights = rights };
 	return open_new(os, result.record.ino, create->orphan, &options, ret_reference);
