@@ -138,6 +138,7 @@ static int grant_narrow(struct token_grant *grant, const struct caveat *caveat, 
 		if (grant->once)
 			return -EACCES;   /* one id can be spent, and no token of ours holds two */
 		grant->once = grant->bound = true;
+		grant->once_until_ns = grant->expiry_ns;   /* others may hold the token as it was here, without what follows */
 		memcpy(grant->once_id, caveat->once, TOKEN_ID_SIZE);
 		return 0;
 	}

@@ -69,6 +69,7 @@ struct token_grant {
 	int64_t expiry_ns;          /* INT64_MAX without one */
 	bool once;                  /* must be spent with a command before use */
 	uint8_t once_id[TOKEN_ID_SIZE];
+	int64_t once_until_ns;      /* no token with this once lives longer, whatever was added behind it; INT64_MAX: for ever */
 	bool ranged;
 	bool bound;                 /* has a node, task or once caveat */
 };

@@ -106,7 +106,7 @@ int capability_open(struct objects *os, uint64_t ino, const struct token_grant *
 	if (e < 0) return e;
 	if (grant->once) {
 		/* Last, so that an open that fails for another reason does not spend it; durable, so that a power cut does not give it back. */
-		struct command c = { .kind = COMMAND_SPEND, .spend = { .expiry_ns = grant->expiry_ns } };
+		struct command c = { .kind = COMMAND_SPEND, .spend = { .expiry_ns = grant->once_until_ns } };
 		memcpy(c.spend.once_id, grant->once_id, sizeof(c.spend.once_id));
 		struct result result;
 		e = object_propose(os, NULL, &c, true, &result);

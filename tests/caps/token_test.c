@@ -134,6 +134,14 @@ static void test_node_task_once(void)
 	is_int(verify(&token, &grant), 0, "a once holds");
 	ok(grant.once, "and must be spent");
 	is_str(hex(grant.once_id, TOKEN_ID_SIZE), "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff", "by its id");
+	ok(grant.once_until_ns == INT64_MAX, "which is to be remembered for ever");
+	token = narrowed(token, &(struct caveat){ .kind = CAVEAT_EXPIRY, .expiry_ns = context.now_ns + 5 });
+	is_int(verify(&token, &grant), 0, "and an expiry behind it holds");
+	ok(grant.expiry_ns == context.now_ns + 5 && grant.once_until_ns == INT64_MAX, "without shortening that: others may hold the token without it");
+	token = narrowed(mint(RIGHT_READ), &(struct caveat){ .kind = CAVEAT_EXPIRY, .expiry_ns = context.now_ns + 9 });
+	token = narrowed(token, &caveats[5]);
+	is_int(verify(&token, &grant), 0, "an expiry before it holds");
+	ok(grant.once_until_ns == context.now_ns + 9, "and all that have the id end with it");
 }
 
 static void test_one_node_task_once(void)
