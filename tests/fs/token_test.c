@@ -224,7 +224,7 @@ static void long_tokens(void)
 	struct dios_copy_options narrow = { .rights = DIOS_READ, .offset = 0, .length = 1 << 20 };
 	char longer[DIOS_TOKEN_SIZE];
 	size_t count = 1;
-	dios_ref ref;
+	dios_ref ref = -1;
 
 	put("secret", "content");
 	mint("secret", &(struct dios_copy_options){ .rights = DIOS_READ });
