@@ -178,8 +178,10 @@ int ioctl_mount_new(struct fs *fs, const struct ioctl_tasks *tasks, struct ioctl
 		return -ENOMEM;
 	*m = (struct ioctl_mount){ .fs = fs, .objects = fs->objects, .tasks = tasks, .relaxed = fs->relaxed };
 	int r = private_buffers_new(cluster_random(objects_cluster(fs->objects)), &m->buffers);
+	if (r == 0)
+		r = ioctl_mutexes_new(&m->mutexes);
 	if (r < 0) {
-		free(m);
+		ioctl_mount_free(m);
 		return r;
 	}
 	magic_set_buffers(fs, &shown);
@@ -191,6 +193,7 @@ void ioctl_mount_free(struct ioctl_mount *m)
 {
 	if (!m)
 		return;
+	ioctl_mutexes_free(m->mutexes);
 	private_buffers_free(m->buffers);
 	free(m);
 }

@@ -36,6 +36,7 @@ struct ioctl_mount {
 	struct private_buffers *buffers;
 	const struct ioctl_tasks *tasks;   /* NULL: none here */
 	bool relaxed;                      /* durability = relaxed */
+	struct ioctl_mutexes *mutexes;
 };
 /* Before the first request; fs->objects is set. Also gives the .dios/buf folder what it shows. */
 int ioctl_mount_new(struct fs *fs, const struct ioctl_tasks *tasks, struct ioctl_mount **ret_mount);
@@ -79,9 +80,20 @@ int ioctl_find(const struct ioctl_context *c, const uint8_t id[DIOS_ID_SIZE], st
 int ioctl_find_buffer(const struct ioctl_context *c, const uint8_t id[DIOS_ID_SIZE], struct private_buffer **ret_buffer);
 /* A private buffer that goes with the descriptor; held. */
 int ioctl_make_buffer(const struct ioctl_context *c, uint64_t size, struct private_buffer **ret_buffer);
+/* What hangs on the descriptor and release() frees, or NULL. */
+void *ioctl_find_attachment(struct handle *h, void (*release)(void *arg));
+/* Hangs arg on it, unless there is one already: then that one is returned, and arg stays the caller's. NULL: no memory, likewise. */
+void *ioctl_attach_once(struct handle *h, void (*release)(void *arg), void *arg);
 /* The object stays while the descriptor does. Takes the reference. */
 int ioctl_keep_created(const struct ioctl_context *c, struct reference *r);
 void ioctl_set_version(const struct ioctl_context *c, uint64_t version);           /* what poll compares with */
+
+/* Objects whose consistency is `mutex` (ioctl_mutex.c). Between acquire and commit a reader has company of readers only, and a writer none.
+ * -EAGAIN: somebody else has it; object_wake comes when that changes. A descriptor lets go of all that it has when it is closed. */
+int ioctl_mutexes_new(struct ioctl_mutexes **ret_mutexes);
+void ioctl_mutexes_free(struct ioctl_mutexes *ms);
+int ioctl_mutex_acquire(const struct ioctl_context *c, bool exclusive);
+void ioctl_mutex_release(const struct ioctl_context *c, bool exclusive);     /* does nothing if the descriptor has none */
 
 /* The handlers: in is theirs to read, out is a copy of in (or zeros where the struct is large: see each), to be filled in. */
 typedef int ioctl_handler(struct ioctl_context *c, const void *in, void *out, size_t *ret_size);

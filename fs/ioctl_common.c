@@ -89,6 +89,27 @@ void *ioctl_find_attachment(struct handle *h, void (*release)(void *arg))
 	return NULL;
 }
 
+void *ioctl_attach_once(struct handle *h, void (*release)(void *arg), void *arg)
+{
+	struct handle_attachment *fresh = malloc(sizeof(*fresh)), *a;
+
+	if (!fresh)
+		return NULL;
+	*fresh = (struct handle_attachment){ .release = release, .arg = arg };
+	lock_acquire(&h->lock);
+	for (a = h->attachments; a && a->release != release; a = a->next)
+		;
+	if (a) {
+		arg = a->arg;
+	} else {
+		fresh->next = h->attachments;
+		h->attachments = TAKE_PTR(fresh);
+	}
+	lock_release(&h->lock);
+	free(fresh);
+	return arg;
+}
+
 struct owned_buffers { struct private_buffers *buffers; struct handle *handle; };
 
 static void owned_buffers_release(void *arg)
@@ -98,7 +119,6 @@ static void owned_buffers_release(void *arg)
 	free(o);
 }
 
-/* Two attachments made at once do no harm: each frees what is there. */
 static int attach_buffers(const struct ioctl_context *c)
 {
 	if (ioctl_find_attachment(c->handle, owned_buffers_release))
@@ -107,10 +127,10 @@ static int attach_buffers(const struct ioctl_context *c)
 	if (!o)
 		return -ENOMEM;
 	*o = (struct owned_buffers){ .buffers = c->mount->buffers, .handle = c->handle };
-	int r = handle_attach(c->handle, owned_buffers_release, o);
-	if (r < 0)
+	void *attached = ioctl_attach_once(c->handle, owned_buffers_release, o);
+	if (attached != o)
 		free(o);
-	return r;
+	return attached ? 0 : -ENOMEM;
 }
 
 int ioctl_make_buffer(const struct ioctl_context *c, uint64_t size, struct private_buffer **ret_buffer)
@@ -143,11 +163,12 @@ static struct created *attach_created(struct handle *h)
 	if (!created)
 		return NULL;
 	lock_init(&created->lock, "fs.created", LOCK_HANDLE);
-	if (handle_attach(h, created_release, created) == 0)
-		return created;
-	lock_done(&created->lock);
-	free(created);
-	return NULL;
+	struct created *attached = ioctl_attach_once(h, created_release, created);
+	if (attached != created) {
+		lock_done(&created->lock);
+		free(created);
+	}
+	return attached;
 }
 
 int ioctl_keep_created(const struct ioctl_context *c, struct reference *r)

@@ -103,6 +103,15 @@ static int blob_copy(struct ioctl_context *c, const struct dios_ioctl_acquire *i
 	return n < 0 ? (int)n : 0;
 }
 
+static int acquire_bytes(struct ioctl_context *c, const struct dios_ioctl_acquire *in, uint64_t size, struct dios_ioctl_acquire *answer, size_t *ret_size)
+{
+	if (size <= DIOS_INLINE_MAX)
+		return blob_inline(c, in, (size_t)size, answer, ret_size);
+	if (c->mappable && !(in->flags & DIOS_PIN))
+		return blob_map(c, in, size, answer, ret_size);
+	return blob_copy(c, in, size, answer, ret_size);
+}
+
 static int acquire_blob(struct ioctl_context *c, const struct dios_ioctl_acquire *in, struct dios_ioctl_acquire *answer, size_t *ret_size)
 {
 	struct attributes a;
@@ -116,12 +125,19 @@ static int acquire_blob(struct ioctl_context *c, const struct dios_ioctl_acquire
 		return ioctl_wait(c, in->flags);
 	if (a.record.produced == PRODUCED_FAILED)
 		return -EIO;
-	uint64_t size = available(&a.record, in->offset, in->size);
-	if (size <= DIOS_INLINE_MAX)
-		return blob_inline(c, in, (size_t)size, answer, ret_size);
-	if (c->mappable && !(in->flags & DIOS_PIN))
-		return blob_map(c, in, size, answer, ret_size);
-	return blob_copy(c, in, size, answer, ret_size);
+	if (a.record.read_consistency != CONSISTENCY_MUTEX)
+		return acquire_bytes(c, in, available(&a.record, in->offset, in->size), answer, ret_size);
+	r = ioctl_mutex_acquire(c, false);
+	if (r < 0)
+		return r == -EAGAIN ? ioctl_wait(c, in->flags) : r;
+	r = ioctl_record(c, &a);   /* who had it may have changed the size */
+	if (r == 0)
+		r = acquire_bytes(c, in, available(&a.record, in->offset, in->size), answer, ret_size);
+	if (r < 0)
+		ioctl_mutex_release(c, false);
+	else
+		answer->place |= DIOS_PLACE_HELD;
+	return r;
 }
 
 /* ---- streams ----------------------------------------------------------------------------------------------------- */
@@ -279,6 +295,8 @@ int ioctl_commit_read(struct ioctl_context *c, const void *in, void *out, size_t
 
 	(void)out;
 	(void)ret_size;
+	int current = (r->flags & DIOS_DISCARD) || c->handle->object_kind == KIND_STREAM ? 0 : reference_check(c->reference, r->object_version);
+	ioctl_mutex_release(c, false);
 	if (memcmp(r->buffer, none, sizeof(none)) != 0) {
 		int e = ioctl_find_buffer(c, r->buffer, &b);
 		if (e < 0)
@@ -286,7 +304,5 @@ int ioctl_commit_read(struct ioctl_context *c, const void *in, void *out, size_t
 		private_buffer_free(b);
 		private_buffer_put(b);
 	}
-	if ((r->flags & DIOS_DISCARD) || c->handle->object_kind == KIND_STREAM)
-		return 0;
-	return reference_check(c->reference, r->object_version);
+	return current;
 }

@@ -71,6 +71,26 @@ static int acquire_zeros(struct ioctl_context *c, const struct dios_ioctl_acquir
 	return 0;
 }
 
+static int acquire_blob(struct ioctl_context *c, const struct dios_ioctl_acquire *in, struct dios_ioctl_acquire *answer, size_t *ret_size)
+{
+	struct attributes a;
+	int r = ioctl_record(c, &a);
+
+	if (r < 0)
+		return r;
+	bool mutex = a.record.write_consistency == CONSISTENCY_MUTEX;
+	if (mutex)
+		r = ioctl_mutex_acquire(c, true);
+	if (r < 0)
+		return r == -EAGAIN ? ioctl_wait(c, in->flags) : r;
+	r = in->size <= DIOS_INLINE_MAX ? acquire_inline(c, in, answer, ret_size) : acquire_buffer(c, in, answer, ret_size);
+	if (mutex && r < 0)
+		ioctl_mutex_release(c, true);
+	else if (mutex)
+		answer->place |= DIOS_PLACE_HELD;
+	return r;
+}
+
 int ioctl_acquire_write(struct ioctl_context *c, const void *in, void *out, size_t *ret_size)
 {
 	const struct dios_ioctl_acquire *request = in;
@@ -87,9 +107,7 @@ int ioctl_acquire_write(struct ioctl_context *c, const void *in, void *out, size
 	r = ioctl_need_right(c, RIGHT_WRITE);
 	if (r == 0)
 		r = ioctl_need_right(c, RIGHT_READ);   /* the base is read */
-	if (r < 0)
-		return r;
-	return request->size <= DIOS_INLINE_MAX ? acquire_inline(c, request, out, ret_size) : acquire_buffer(c, request, out, ret_size);
+	return r < 0 ? r : acquire_blob(c, request, out, ret_size);
 }
 
 /* ---- commit ------------------------------------------------------------------------------------------------------ */
@@ -165,6 +183,8 @@ int ioctl_commit_write(struct ioctl_context *c, const void *in, void *out, size_
 		r = commit_buffer(c, w, &version);
 	else
 		r = w->flags & DIOS_DISCARD ? 0 : commit(c, w, w->data, &version);
+	if (r != -EAGAIN)
+		ioctl_mutex_release(c, true);
 	if (r < 0)
 		return r;
 	memcpy(answer, w, offsetof(struct dios_ioctl_commit_write, data));

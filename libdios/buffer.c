@@ -15,6 +15,18 @@ bool buffer_id_is_zero(const uint8_t id[DIOS_ID_SIZE])
 	return memcmp(id, zero, DIOS_ID_SIZE) == 0;
 }
 
+static const uint8_t held_id[DIOS_ID_SIZE] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+bool buffer_is_private(const struct dios_buffer *b)
+{
+	return !buffer_id_is_zero(b->id) && memcmp(b->id, held_id, DIOS_ID_SIZE) != 0;
+}
+
+void buffer_set_held(const struct dios_ioctl_acquire *a, struct dios_buffer *b)
+{
+	if (a->place & DIOS_PLACE_HELD) memcpy(b->id, held_id, DIOS_ID_SIZE);
+}
+
 int buffer_open(const uint8_t id[DIOS_ID_SIZE], int open_flags, int *ret_fd)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -70,6 +82,7 @@ int buffer_take_inline(const struct dios_ioctl_acquire *a, struct dios_buffer *r
 	if (!data) return -ENOMEM;
 	memcpy(data, a->data, size);
 	*ret_buffer = (struct dios_buffer){ .data = data, .size = size, .offset = a->offset, .version = a->object_version, .map = data };
+	buffer_set_held(a, ret_buffer);
 	return 0;
 }
 

@@ -37,11 +37,15 @@ int copy_fill_caveats(const struct dios_copy_options *options, struct dios_ioctl
 
 /* A file of .dios/buf/ as memory (buffer.c). */
 bool buffer_id_is_zero(const uint8_t id[DIOS_ID_SIZE]);
+/* A struct dios_buffer's id: of a private buffer; or zero; or all ones, where there is none but the commit must be told of. */
+bool buffer_is_private(const struct dios_buffer *b);
 int buffer_open(const uint8_t id[DIOS_ID_SIZE], int open_flags, int *ret_fd);
 int buffer_new(int fd, uint64_t size, uint8_t ret_id[DIOS_ID_SIZE]);
 void buffer_free(int fd, const uint8_t id[DIOS_ID_SIZE]);
 /* What was stored into a mapping has reached the daemon. */
 int buffer_flush(const uint8_t id[DIOS_ID_SIZE]);
+/* For an answer without a private buffer. */
+void buffer_set_held(const struct dios_ioctl_acquire *a, struct dios_buffer *b);
 /* Memory of the program's own for an answer that came inside the ioctl. */
 int buffer_take_inline(const struct dios_ioctl_acquire *a, struct dios_buffer *ret_buffer);
 /* A mapping of the answer's private buffer, which is freed on failure. */

@@ -33,7 +33,8 @@ enum dios_right { DIOS_READ = 1, DIOS_WRITE = 2, DIOS_APPEND = 4, DIOS_EXECUTE =
 enum dios_lifecycle { DIOS_REFCOUNTED = 0 /* goes with its last path and reference */,
 	DIOS_SINGLE_DELETE /* one delete ends it */, DIOS_IMMORTAL };
 enum dios_consistency { DIOS_OPTIMISTIC = 0 /* linearizable, conflicts show at commit */,
-	DIOS_NONE, DIOS_EVENTUAL, DIOS_MUTEX };
+	DIOS_NONE /* what this node has */, DIOS_EVENTUAL /* any replica */,
+	DIOS_MUTEX /* acquire waits: readers for a writer, a writer for everybody, until the commit */ };
 
 enum dios_flag {
 	DIOS_NOWAIT = 0x100,         /* lookup, acquire, commit_write: -EAGAIN where the call would wait */

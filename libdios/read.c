@@ -22,7 +22,15 @@ static int map_object(dios_ref ref, const struct dios_ioctl_acquire *a, struct d
 	if (map == MAP_FAILED) return -errno;
 	*ret_buffer = (struct dios_buffer){ .data = (uint8_t *)map + skip, .size = (size_t)a->size, .offset = a->offset,
 		.version = a->object_version, .map = map, .map_size = map_size };
+	buffer_set_held(a, ret_buffer);
 	return 0;
+}
+
+static int tell(uint32_t flags, dios_ref ref, const struct dios_buffer *buffer)
+{
+	struct dios_ioctl_commit_read c = { CALL_HEADER(flags), .object_version = buffer->version };
+	if (buffer_is_private(buffer)) memcpy(c.buffer, buffer->id, sizeof(c.buffer));
+	return call_ioctl(ref, DIOS_IOC_COMMIT_READ, &c);
 }
 
 static int acquire(uint32_t flags, dios_ref ref, uint64_t offset, size_t size, struct dios_ioctl_acquire *a)
@@ -44,13 +52,15 @@ int dios_acquire_read(uint32_t flags, dios_ref ref, uint64_t offset, size_t size
 	if (call_flags_bad(flags, DIOS_PIN | DIOS_RECORD | DIOS_NOWAIT)) return -EINVAL;
 	int r = acquire(flags, ref, offset, size, &a);
 	if (r < 0) return r;
-	if (a.place == DIOS_PLACE_MAP) {
+	if ((a.place & ~(uint32_t)DIOS_PLACE_HELD) == DIOS_PLACE_MAP) {
 		r = map_object(ref, &a, ret_buffer);
 		if (r == 0) return 0;
+		/* So far only the answer is had, and what it holds is given back. */
+		(void)tell(DIOS_DISCARD, ref, &(struct dios_buffer){ .version = a.object_version });
 		r = acquire(flags | DIOS_PIN, ref, offset, size, &a);   /* what can't be mapped, or was cut meanwhile, can be copied */
 		if (r < 0) return r;
 	}
-	switch (a.place) {
+	switch (a.place & ~(uint32_t)DIOS_PLACE_HELD) {
 	case DIOS_PLACE_INLINE: return buffer_take_inline(&a, ret_buffer);
 	case DIOS_PLACE_BUFFER: return buffer_take_mapped(ref, &a, false, ret_buffer);
 	}
@@ -59,13 +69,11 @@ int dios_acquire_read(uint32_t flags, dios_ref ref, uint64_t offset, size_t size
 
 int dios_commit_read(uint32_t flags, dios_ref ref, struct dios_buffer *buffer)
 {
-	struct dios_ioctl_commit_read c = { CALL_HEADER(flags), .object_version = buffer->version };
-	bool copied = !buffer_id_is_zero(buffer->id), versioned = buffer->version != UINT64_MAX;
+	bool known = !buffer_id_is_zero(buffer->id), versioned = buffer->version != UINT64_MAX;
 	int r = 0;
 
 	if (call_flags_bad(flags, DIOS_DISCARD)) return -EINVAL;
-	memcpy(c.buffer, buffer->id, sizeof(c.buffer));
-	if (copied || (versioned && !(flags & DIOS_DISCARD))) r = call_ioctl(ref, DIOS_IOC_COMMIT_READ, &c);
+	if (known || (versioned && !(flags & DIOS_DISCARD))) r = tell(flags, ref, buffer);
 	buffer_release(buffer);
 	return r;
 }

@@ -30,7 +30,7 @@ int dios_acquire_write(uint32_t flags, dios_ref ref, uint64_t offset, size_t siz
 	int r = call_ioctl(ref, DIOS_IOC_ACQUIRE_WRITE, &a);
 	if (r < 0) return r;
 	if (a.size != size) return -EIO;
-	switch (a.place) {
+	switch (a.place & ~(uint32_t)DIOS_PLACE_HELD) {
 	case DIOS_PLACE_INLINE: return buffer_take_inline(&a, ret_buffer);
 	case DIOS_PLACE_BUFFER: return buffer_take_mapped(ref, &a, true, ret_buffer);
 	}
@@ -50,12 +50,12 @@ static int commit(uint32_t flags, dios_ref ref, struct dios_buffer *buffer, size
 	c.object_version = buffer->version;
 	c.offset = (flags & DIOS_AT_END) ? 0 : buffer->offset;
 	c.size = size;
-	if (buffer_id_is_zero(buffer->id)) {
+	if (buffer_is_private(buffer)) {
+		memcpy(c.buffer, buffer->id, sizeof(c.buffer));
+		if (!(flags & DIOS_DISCARD)) r = buffer_flush(buffer->id);
+	} else {
 		if (size > sizeof(c.data)) return -EINVAL;
 		memcpy(c.data, buffer->data, size);
-	} else {
-		memcpy(c.buffer, buffer->id, sizeof(c.buffer));
-		r = buffer_flush(buffer->id);
 	}
 	if (r == 0) r = call_ioctl(ref, DIOS_IOC_COMMIT_WRITE, &c);
 	if (r == 0) buffer->version = c.object_version;
@@ -68,11 +68,9 @@ int dios_commit_write(uint32_t flags, dios_ref ref, struct dios_buffer *buffer, 
 
 	if (call_flags_bad(flags, COMMIT_FLAGS) || size > buffer->size) return -EINVAL;
 	if (buffer->offset == DIOS_NEXT) flags |= DIOS_AT_END;
-	if (flags & DIOS_DISCARD) {
-		if (!buffer_id_is_zero(buffer->id)) buffer_free(ref, buffer->id);
-	} else {
-		r = commit(flags, ref, buffer, size);
-	}
+	/* Throwing away what only this program knows needs no crossing. */
+	if (!(flags & DIOS_DISCARD)) r = commit(flags, ref, buffer, size);
+	else if (!buffer_id_is_zero(buffer->id)) r = commit(DIOS_DISCARD, ref, buffer, 0);
 	if (r != -EAGAIN && r != -EINTR) buffer_release(buffer);
 	return r;
 }

@@ -146,6 +146,8 @@ struct watch;
 int object_watch(struct objects *os, uint64_t ino, void (*changed)(void *arg), void *arg, struct watch **ret_watch);
 /* After it returns the callback neither runs nor will. Frees the watch, called or not. Not from the callback itself. */
 void object_unwatch(struct watch *w);
+/* Calls back everybody who watches, for a change that is not in the object itself. No lock may be held. */
+void object_wake(struct objects *os, uint64_t ino);
 
 /* ---- capabilities (objects/capability.c) ------------------------------------------------------------------------- */
 

@@ -76,6 +76,8 @@ void object_unwatch(struct watch *w)
 	free(w);
 }
 
+void object_wake(struct objects *os, uint64_t ino) { watch_fire(os, ino); }
+
 void watch_fire(struct objects *os, uint64_t ino)
 {
 	if (atomic_load(&os->watch_count) == 0) return;
