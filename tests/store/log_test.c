@@ -1,5 +1,7 @@
 /* The promises of store/log.h, on both disks where no crash is needed. */
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 #include "store/log.h"
 #include "store/log_format.h"
@@ -354,6 +356,72 @@ static void newer_version(struct disk *d)
 	is_int(log_open(d, "newer", SMALL, &log), -ENOTSUP, "a segment of a newer version: ENOTSUP");
 }
 
+/* A disk whose syncs take until everybody has appended: so that sharing does not depend on how fast the machine is. */
+static const struct disk_ops *plain_ops;
+static struct disk_ops slow_ops;
+static _Atomic int appended, syncs;
+static int expected;
+
+static int slow_open(struct disk *d, const char *path, int flags, struct disk_file **ret_file)
+{
+	int r = plain_ops->open(d, path, flags, ret_file);
+
+	if (r == 0)
+		(*ret_file)->ops = &slow_ops;
+	return r;
+}
+
+static int slow_sync(struct disk_file *f)
+{
+	while (appended < expected)
+		sched_yield();
+	syncs++;
+	return plain_ops->sync(f);
+}
+
+static void *append_and_sync(void *arg)
+{
+	struct worker *w = arg;
+
+	pthread_mutex_lock(w->mutex);
+	w->wrong += append(w->log, 1, (*w->next)++, 1, "from a thread") != 0;
+	pthread_mutex_unlock(w->mutex);
+	appended++;
+	w->wrong += log_sync(w->log) != 0;
+	return NULL;
+}
+
+static void syncs_are_shared(struct disk *d)
+{
+	struct worker w[8];
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	struct log *log = NULL;
+	uint64_t next = 1;
+	int wrong = 0;
+
+	plain_ops = d->ops;
+	slow_ops = *plain_ops;
+	slow_ops.open = slow_open;
+	slow_ops.sync = slow_sync;
+	d->ops = &slow_ops;
+	log_open(d, "shared", 1 << 20, &log);
+	log_sync(log);
+	syncs = 0;
+	expected = 8;
+	for (int i = 0; i < 8; i++) {
+		w[i] = (struct worker){ .log = log, .mutex = &mutex, .next = &next };
+		pthread_create(&w[i].thread, NULL, append_and_sync, &w[i]);
+	}
+	for (int i = 0; i < 8; i++) {
+		pthread_join(w[i].thread, NULL);
+		wrong += w[i].wrong;
+	}
+	is_int(wrong, 0, "8 threads append and sync");
+	ok(syncs == 1 || syncs == 2, "the first fdatasync serves one or all, a second all others (%d)", syncs);
+	log_close(log);
+	d->ops = plain_ops;
+}
+
 static void suite(struct disk *d, const char *which)
 {
 	printf("# %s\n", which);
@@ -378,6 +446,7 @@ int main(void)
 	disk_posix_new(path, &d);
 	suite(d, "posix");
 	threads(d);
+	syncs_are_shared(d);
 	disk_free(d);
 	folder_remove(path);
 
