@@ -206,8 +206,11 @@ int apply_commit(struct apply *a, const struct command *command)
 		return r;
 	blob->size = c->size;
 	blob->version++;
-	blob->mtime_ns = c->mtime_ns ? c->mtime_ns : a->now_ns;
-	blob->ctime_ns = a->now_ns;
+	/* The content changed when it was written, which is what has been told of it since. */
+	int64_t changed_ns = c->mtime_ns ? c->mtime_ns : a->now_ns;
+	blob->mtime_ns = changed_ns;
+	if (changed_ns > blob->ctime_ns)
+		blob->ctime_ns = changed_ns;
 	if (c->stage_seq > blob->stage_seq)
 		blob->stage_seq = c->stage_seq;
 	apply_dirty(a, blob);

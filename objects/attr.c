@@ -11,7 +11,8 @@ void object_attributes(struct object *o, struct attributes *ret)
 	if (o->record.kind == KIND_STREAM) stream_attributes(o, &ret->record);
 	if (!o->is_dirty) return;
 	ret->record.size = o->size_now;
-	ret->record.mtime_ns = ret->record.ctime_ns = o->mtime_now_ns;
+	ret->record.mtime_ns = o->mtime_now_ns;
+	if (ret->record.ctime_ns < o->mtime_now_ns) ret->record.ctime_ns = o->mtime_now_ns;
 	ret->dirty_bytes = o->staged_bytes + o->tail_bytes;
 	ret->record.blocks += (ret->dirty_bytes + 511) / 512;
 	if (o->kill_privilege) {

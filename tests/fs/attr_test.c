@@ -40,6 +40,39 @@ static void times(void)
 	ok(write(fd, "z", 1) == 1 && futimens(fd, set) == 0 && close(fd) == 0 && st_of("t").st_mtim.tv_sec == 987654321, "set after a write, it stays");
 }
 
+static bool committed(void *before)
+{
+	char version[32] = "";
+
+	return getxattr("settled", "user.dios.version", version, sizeof(version) - 1) > 0 && strcmp(version, before) != 0;
+}
+
+/* Past the kernel's cache. */
+static struct statx statx_of(const char *path)
+{
+	struct statx st = { 0 };
+
+	statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &st);
+	return st;
+}
+
+/* Programs compare what stat says with what it said: tar, git, make. */
+static void settled(void)
+{
+	char version[32] = "";
+
+	put("settled", "written");
+	if (getxattr("settled", "user.dios.version", version, sizeof(version) - 1) < 0)
+		ok(false, "user.dios.version: %s", strerror(errno));
+	struct statx before = statx_of("settled");
+	ok(wait_for(committed, version), "what was written is committed by itself");
+	struct statx after = statx_of("settled");
+	ok(memcmp(&before.stx_mtime, &after.stx_mtime, sizeof(before.stx_mtime)) == 0 &&
+		memcmp(&before.stx_ctime, &after.stx_ctime, sizeof(before.stx_ctime)) == 0 && before.stx_size == after.stx_size,
+		"and its times and size stay as they were");
+	ok(chmod("settled", 0600) == 0 && statx_of("settled").stx_ctime.tv_sec >= after.stx_ctime.tv_sec, "chmod moves ctime");
+}
+
 static void modes(void)
 {
 	put("m", "x");
@@ -150,6 +183,7 @@ int main(void)
 	if (!mount_start())
 		return mount_result();
 	times();
+	settled();
 	modes();
 	set_user_id();
 	extended();
