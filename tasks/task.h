@@ -86,6 +86,7 @@ struct tasks {
 	struct gang *gangs;
 	struct waiting *unwanted;             /* to be freed by the thread */
 	bool started, stopping, stopped;
+	struct recorded { uint64_t *inos; size_t count, capacity; } recorded;    /* tasks that were there when this daemon came */
 	uint64_t *ended;                      /* inodes of tasks that have ended, oldest first: a ring of TASKS_KEPT */
 	size_t ended_first, ended_count;
 	char (*left)[NAME_TEXT_SIZE + 1];     /* control groups still to be removed */
@@ -139,7 +140,8 @@ void task_kill_now(struct task *task, int signal);            /* started or not 
 int task_record_state(struct task *task);
 
 /* task_lost.c */
-int tasks_recover(struct tasks *t);                           /* what an earlier daemon left */
+int tasks_list_recorded(struct tasks *t);                     /* before the mount answers: all that is there is an earlier daemon's */
+void tasks_recover(struct tasks *t);
 
 /* task_text.c */
 void task_live_stats(const struct task *task, struct task_stats *ret_stats);   /* started */

@@ -6,8 +6,6 @@
 
 #define RECORDED_MAX (1u << 20)
 
-struct recorded { uint64_t *inos; size_t count, capacity; };
-
 static int collect(void *arg, uint64_t ino)
 {
 	struct recorded *all = arg;
@@ -93,26 +91,31 @@ static void lose(struct tasks *t, const struct record *record)
 		log_error("tasks", "a lost task is not recorded ino=%llu errno=%d", (unsigned long long)record->ino, -r);
 }
 
-int tasks_recover(struct tasks *t)
+int tasks_list_recorded(struct tasks *t)
 {
-	struct recorded all = { 0 };
-	size_t lost = 0;
-	int r = state_each_task(cluster_state(objects_cluster(t->objects), ROOT_INO), collect, &all);
+	int r = state_each_task(cluster_state(objects_cluster(t->objects), ROOT_INO), collect, &t->recorded);
+	return r < 0 ? r : 0;
+}
 
-	for (size_t i = 0; r >= 0 && i < all.count; i++) {
+void tasks_recover(struct tasks *t)
+{
+	size_t lost = 0;
+
+	LOCK_GUARD(&t->lock);
+	for (size_t i = 0; i < t->recorded.count; i++) {
+		uint64_t ino = t->recorded.inos[i];
 		struct attributes a;
 
-		/* One that was started meanwhile is ours. */
-		if (task_find(t, all.inos[i]) || object_get(t->objects, all.inos[i], &a) < 0)
+		if (object_get(t->objects, ino, &a) < 0)
 			continue;
 		if (a.record.task.state < TASK_EXITED) {
 			lose(t, &a.record);
 			lost++;
 		}
-		task_remember_ended(t, all.inos[i]);
+		task_remember_ended(t, ino);
 	}
-	free(all.inos);
+	free(t->recorded.inos);
+	t->recorded = (struct recorded){ 0 };
 	if (lost > 0)
 		log_notice("tasks", "tasks of an earlier daemon are lost count=%zu", lost);
-	return r < 0 ? r : 0;
 }

@@ -150,6 +150,7 @@ static void tasks_free(struct tasks *t)
 	lock_done(&t->lock);
 	lock_done(&t->member_lock);
 	free(t->ended);
+	free(t->recorded.inos);
 	free(t->left);
 	free(t->members);
 	free(t->mount);
@@ -178,6 +179,8 @@ int tasks_open(struct objects *os, const struct tasks_options *options, struct t
 		r = open_events(t);
 	if (r == 0)
 		r = cgroups_new(options->cgroups, instance_of(os), &t->cgroups);
+	if (r == 0)
+		r = tasks_list_recorded(t);
 	if (r < 0) {
 		tasks_free(t);
 		return r;
@@ -189,10 +192,8 @@ int tasks_open(struct objects *os, const struct tasks_options *options, struct t
 int tasks_start(struct tasks *t)
 {
 	cgroups_clear(t->cgroups);
-	int r = tasks_recover(t);
-	if (r < 0)
-		return r;
-	r = -pthread_create(&t->thread, NULL, thread_main, t);
+	tasks_recover(t);
+	int r = -pthread_create(&t->thread, NULL, thread_main, t);
 	if (r < 0)
 		return r;
 	t->running = true;
