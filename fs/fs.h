@@ -9,6 +9,8 @@
 #include "base/config.h"
 #include "objects/objects.h"
 
+#define FS_MAGIC_NAME ".dios"    /* in the root; not part of the tree: nothing else may have this name there */
+
 struct fs;
 struct ioctl_tasks;     /* fs/ioctl_calls.h */
 struct magic_tasks;     /* fs/magic_tasks.h */

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/fs.h"
 #include "fs/ioctl_calls.h"
 #include "fs/invalidate.h"
 #include "libdios/dios.h"
@@ -70,6 +71,8 @@ static int check_places(const struct ioctl_context *c, const struct dios_ioctl_c
 	}
 	if (in->entry_size == 0)
 		return 0;
+	if (c->directory == ROOT_INO && in->entry_size == strlen(FS_MAGIC_NAME) && memcmp(in->entry, FS_MAGIC_NAME, in->entry_size) == 0)
+		return -EEXIST;
 	return c->directory ? ioctl_may_create(c, c->directory) : -EINVAL;
 }
 

@@ -6,7 +6,7 @@
 
 #include "fs/session.h"
 
-#define MAGIC_NAME ".dios"
+#define MAGIC_NAME FS_MAGIC_NAME
 #define MAGIC_CLASS_SHIFT 43
 enum magic_class { MAGIC_CLASS_FIXED = 0, MAGIC_CLASS_TASK_FIRST = 1, MAGIC_CLASS_TASK_LAST = 8, MAGIC_CLASS_BUFFER = 14, MAGIC_CLASS_TOKEN = 15 };
 #define MAGIC_ROOT (INO_LOCAL_BIT | 1)

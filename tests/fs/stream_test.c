@@ -32,6 +32,8 @@ static void appending(void)
 	char text[64] = "";
 
 	dios_ref ref = make(0, "log", 0, 0);
+	ok(dios_create(0, &(struct dios_create_options){ .kind = DIOS_STREAM, .path = "./.dios" }, NULL, &(dios_ref){ -1 }) == -EEXIST,
+		"the name .dios is taken");
 	ok(append("log", "one\n") && append("log", "two\n"), ">> appends");
 	ok(put("log", "three\n"), "> appends too");
 	ok(stat("log", &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 14, "it shows as a file that grows");
