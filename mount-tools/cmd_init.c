@@ -11,7 +11,7 @@ static int run_init(struct cli *cli)
 	int r = store_init(directory, &random_system, &clock_system, error, sizeof(error));
 
 	if (r < 0) {
-		const char *advice = r == -EEXIST ? "it is one already: mount it" :
+		const char *advice = r == -EEXIST ? "mount it with mount.dios(8), or choose another folder" :
 			r == -ENOTEMPTY ? "choose an empty or a new folder" :
 			r == -EACCES || r == -EPERM ? "run this as a user who may write there" : NULL;
 

@@ -157,12 +157,10 @@ static int open_data(struct diosd *d)
 	char error[512] = "";
 	int r = store_open(data, CACHE_BYTES, &d->store, error, sizeof(error));
 
-	if (r == -EBUSY)
-		refuse(d, "data directory '%s' is busy: another diosd serves it%s%s", data, error[0] ? ": " : "", error);
-	else if (r < 0)
+	if (r < 0) {
 		refuse(d, "%s%s%s", error[0] ? error : data, error[0] ? "" : ": ", error[0] ? "" : strerror(-r));
-	if (r < 0)
 		return r;
+	}
 	r = cluster_open(d->store, &clock_system, &random_system, &d->cluster);
 	if (r < 0)
 		refuse(d, "data directory '%s': the log or the state cannot be opened: %s", data, strerror(-r));

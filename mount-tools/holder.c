@@ -168,6 +168,7 @@ static int on_word(struct holder *h, const char *word)
 		pid_write(h);
 		if (holder_mount(h, error, sizeof(error)) < 0) {
 			fail(h, "%s", error);
+			control_send(&h->control, "unmounted");      /* it waits for this word, and for no signal */
 			return -EIO;
 		}
 		control_send(&h->control, "mounted");

@@ -3,6 +3,7 @@
 #define DIOS_MOUNT_TOOLS_HOLDER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include "mount-tools/control.h"
 #include "mount-tools/mount_options.h"
@@ -14,6 +15,7 @@ struct holder {
 	struct control control;              /* to the daemon */
 	pid_t daemon, probe;                 /* 0: none */
 	bool mounted, ready, stopping, pid_written;
+	uint64_t mount_number;               /* of our mount, as the kernel counts them */
 	int report_fd;                       /* to the starter: "ready" or a sentence; -1: told */
 };
 

@@ -1,11 +1,16 @@
 /* mount(2) and umount(2), and what can be said before about data directory and mount point. */
 #include <fcntl.h>
+#include <limits.h>
 #include <mntent.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -41,9 +46,20 @@ bool holder_is_mounted(const char *mount)
 	return found;
 }
 
+/* The number of the mount that is seen at a path; 0: it has gone. Nothing is asked of a daemon: that may be us. */
+static uint64_t mount_number(const char *path)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0)
+		return 0;
+	return stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
+}
+
 int holder_check(const char *data, const char *mount, char *error, size_t error_size)
 {
 	struct stat st;
+	char path[PATH_MAX];
 
 	if (stat(data, &st) < 0)
 		return complain(error, error_size, -errno, "data directory '%s': %s; `dios init` makes one", data, strerror(errno));
@@ -57,7 +73,9 @@ int holder_check(const char *data, const char *mount, char *error, size_t error_
 	}
 	if (!S_ISDIR(st.st_mode))
 		return complain(error, error_size, -ENOTDIR, "mount point '%s': %s", mount, strerror(ENOTDIR));
-	if (holder_is_mounted(mount))
+	if (!realpath(mount, path))
+		return complain(error, error_size, -errno, "mount point '%s': %s", mount, strerror(errno));
+	if (holder_is_mounted(path))
 		return complain(error, error_size, -EBUSY, "mount point '%s' is busy: a dios is mounted there already", mount);
 	return 0;
 }
@@ -65,9 +83,16 @@ int holder_check(const char *data, const char *mount, char *error, size_t error_
 int holder_open_device(int *ret_fd, char *error, size_t error_size)
 {
 	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	struct stat st;
 
+	if (fd < 0 && (errno == EPERM || errno == EACCES))
+		return complain(error, error_size, -errno, "/dev/fuse: %s; this container or user may not use it: give it the device", strerror(errno));
 	if (fd < 0)
 		return complain(error, error_size, -errno, "/dev/fuse: %s; this kernel has no FUSE, or not yet: try `modprobe fuse`", strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(10, 229)) {
+		close(fd);
+		return complain(error, error_size, -ENODEV, "/dev/fuse is not the kernel's: expected the character device 10, 229 (`mknod /dev/fuse c 10 229`)");
+	}
 	*ret_fd = fd;
 	return 0;
 }
@@ -80,12 +105,13 @@ int holder_mount(struct holder *h, char *error, size_t error_size)
 	if (mount(SOURCE, h->mount, TYPE, h->options->flags, options) < 0) {
 		int r = -errno;
 		if (r == -EPERM)
-			return complain(error, error_size, r, "mount on '%s': %s; mounting needs root", h->mount, strerror(-r));
+			return complain(error, error_size, r, "mount on '%s': %s; mounting needs root, with CAP_SYS_ADMIN", h->mount, strerror(-r));
 		if (r == -ENODEV)
 			return complain(error, error_size, r, "mount on '%s': %s; this kernel has no FUSE: try `modprobe fuse`", h->mount, strerror(-r));
 		return complain(error, error_size, r, "mount on '%s': %s", h->mount, strerror(-r));
 	}
 	h->mounted = true;
+	h->mount_number = mount_number(h->mount);
 	return 0;
 }
 
@@ -94,6 +120,9 @@ void holder_unmount(struct holder *h)
 	if (!h->mounted)
 		return;
 	h->mounted = false;
+	/* Somebody has unmounted it: what is seen there now belongs to others. The kernel gives a number again, so the type counts too. */
+	if (mount_number(h->mount) != h->mount_number || !holder_is_mounted(h->mount))
+		return;
 	if (umount2(h->mount, UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT)
 		return;
 	log_notice("holder", "the mount is in use, and is detached: programs that have files open there get errors mount=%s", h->mount);

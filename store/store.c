@@ -90,7 +90,7 @@ static int lock_directory(struct disk *disk, const char *directory, struct disk_
 		ssize_t n = disk_pread(*ret_file, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? n : 0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';
-		return store_say(error, error_size, -EBUSY, "%s is in use by another daemon (pid %s): stop it, or use another directory", directory, pid[0] ? pid : "unknown");
+		return store_say(error, error_size, -EBUSY, "it is in use by another daemon (pid %s): stop it, or use another directory", pid[0] ? pid : "unknown");
 	}
 	int n = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	disk_truncate(*ret_file, 0);
@@ -148,7 +148,8 @@ int store_init(const char *directory, struct random_source *random, struct clock
 	if (r < 0) return store_say(error, error_size, r, "cannot open directory %s: %s", directory, strerror(-r));
 	struct disk_file *lock = NULL;
 	r = check_empty(directory, disk, error, error_size);   /* nothing is made in a directory that is not ours */
-	if (r == 0) r = lock_directory(disk, directory, &lock, error, error_size);
+	char why[256] = "";
+	if (r == 0 && (r = lock_directory(disk, directory, &lock, why, sizeof(why))) < 0) store_say(error, error_size, r, "%s: %s", directory, why);
 	if (r == 0) r = check_empty(directory, disk, error, error_size);   /* another maker may have been faster */
 	if (r == 0) {
 		r = make_all(directory, disk, random, clock);

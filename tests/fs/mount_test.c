@@ -67,9 +67,13 @@ static void busy(void)
 	snprintf(second, sizeof(second), "%s/second", mount_work);
 	mkdir(second, 0755);
 	int status = mount_holder(output, sizeof(output), (const char *const[]){ mount_data, second, NULL });
-	ok(status == 1 && strstr(output, "busy"), "a data directory that is served is busy");
+	ok(status == 1 && strstr(output, "is in use by another daemon"), "a data directory that is served is busy");
 	status = mount_holder(output, sizeof(output), (const char *const[]){ mount_data, mount_point, NULL });
 	ok(status == 1 && strstr(output, "busy"), "so is a mount point");
+	char again[400];
+	snprintf(again, sizeof(again), "%s/./second/../%s", mount_work, strrchr(mount_point, '/') + 1);
+	status = mount_holder(output, sizeof(output), (const char *const[]){ mount_data, again, NULL });
+	ok(status == 1 && strstr(output, again) && strstr(output, "is busy: a dios is mounted there"), "however it is written");
 	ok(access(mount_point, F_OK) == 0 && mount_daemon() > 0, "and the mount goes on");
 }
 
@@ -101,6 +105,17 @@ static void remounts(void)
 	holder = mount_holder_pid();
 	ok(umount(mount_point) == 0 && wait_for(gone, &holder), "umount ends all too");
 	ok(mount_up() && holds(in_mount("late"), "by umount"), "and loses nothing");
+}
+
+/* Whose mount is unmounted: what lies below it, or was put on its place, is not. */
+static void not_ours(void)
+{
+	pid_t holder = mount_holder_pid(), daemon = mount_daemon();
+
+	ok(chdir("/") == 0 && umount2(mount_point, MNT_DETACH) == 0 && mount("other", mount_point, "tmpfs", 0, NULL) == 0, "unmounted by hand, and something else mounted there");
+	ok(wait_for(gone, &daemon) && wait_for(gone, &holder), "the processes end");
+	ok(umount(mount_point) == 0, "and leaves the other mount alone");
+	ok(mount_up() && holds(in_mount("late"), "by umount"), "nothing is lost");
 }
 
 static void in_use(void)
@@ -158,6 +173,7 @@ int main(void)
 		return mount_result();
 	busy();
 	remounts();
+	not_ours();
 	in_use();
 	killed();
 	helper();
