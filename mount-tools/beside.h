@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* The absolute path of `name` in the folder of the running program, else where it is installed. -ENOENT. */
+/* The absolute path of `name` in the folder of the running program, in libexec/dios beside that, or where it is installed. -ENOENT. */
 int program_beside(const char *name, char *path, size_t size);
 
 #endif

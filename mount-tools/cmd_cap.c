@@ -138,7 +138,7 @@ static int run_mint(struct cli *cli)
 	{ CAP_READ, "read", NULL, "the right to read" }, \
 	{ CAP_WRITE, "write", NULL, "the right to write" }, \
 	{ CAP_APPEND, "append", NULL, "the right to append" }, \
-	{ CAP_EXECUTE, "execute", NULL, "the right to run it" }, \
+	{ CAP_EXECUTE, "execute", NULL, "the right to run it (with --read)" }, \
 	{ CAP_DELETE, "delete", NULL, "the right to delete it" }, \
 	{ CAP_DELEGATE, "delegate", NULL, "the right to mint from an opened token" }
 

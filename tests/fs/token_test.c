@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "libdios/dios-ioctl.h"
 #include "libdios/dios.h"
 #include "libdios/dios-util.h"
 #include "tests/fs/mount.h"
@@ -75,6 +77,58 @@ static void rights(void)
 	ok(mint("secret", &(struct dios_copy_options){ .rights = DIOS_APPEND }), "a token to append");
 	ok(nobody(O_WRONLY, EACCES, NULL) && nobody(O_WRONLY | O_TRUNC, EACCES, NULL), "does not overwrite");
 	ok(nobody(O_WRONLY | O_APPEND, 0, "three\n") && holds("secret", "line one\ntwo\nthree\n"), "and appends");
+}
+
+/* ---- each right alone: what it gives, and that it gives nothing else ---- */
+
+static uint32_t attempted;
+
+static bool attempt(void *arg)
+{
+	const char *path = arg;
+	struct dios_run_options run = { .arguments = (const char *const[]){ "program", NULL } };
+	char minted[DIOS_TOKEN_SIZE];
+	size_t count = 1;
+	dios_ref ref, made;
+	int r = dios_lookup(0, strrchr(path, '/') + 1, attempted == DIOS_EXECUTE ? DIOS_READ | DIOS_EXECUTE : attempted, &ref, &count);
+
+	if (r < 0 || count == 0)
+		return false;
+	switch (attempted) {
+	case DIOS_READ:
+		return pread(ref, minted, 1, 0) == 1;
+	case DIOS_WRITE:
+		return pwrite(ref, "x", 1, 0) == 1;
+	case DIOS_APPEND:
+		return write(ref, "x", 1) == 1;
+	case DIOS_EXECUTE:
+		return dios_run(0, ref, &run, &made) == 0;
+	case DIOS_DELETE:
+		return dios_delete(0, ref) == 0;
+	default:
+		return dios_copy(DIOS_TOKEN, ref, NULL, NULL, minted) == 0;
+	}
+}
+
+static void each_right(void)
+{
+	static const struct { uint32_t right; const char *name; } rights[] = { { DIOS_READ, "read" }, { DIOS_WRITE, "write" }, { DIOS_APPEND, "append" },
+		{ DIOS_EXECUTE, "execute" }, { DIOS_DELEGATE, "delegate" }, { DIOS_DELETE, "delete" } };
+	enum { COUNT = sizeof(rights) / sizeof(rights[0]), ALL = DIOS_READ | DIOS_WRITE | DIOS_APPEND | DIOS_EXECUTE | DIOS_DELETE | DIOS_DELEGATE };
+	char path[1100];
+
+	for (size_t i = 0; i < COUNT; i++) {
+		put("program", "#!/bin/true\n");
+		chmod("program", 0700);
+		uint32_t without = rights[i].right | (rights[i].right == DIOS_APPEND ? DIOS_WRITE : 0);     /* who writes appends */
+		mint("program", &(struct dios_copy_options){ .rights = ALL & ~without });
+		snprintf(path, sizeof(path), ".dios/cap/%s", token);
+		attempted = rights[i].right;
+		ok(!as_user(NOBODY, attempt, path), "a token of every other right is refused to %s", rights[i].name);
+		mint("program", &(struct dios_copy_options){ .rights = ALL });
+		snprintf(path, sizeof(path), ".dios/cap/%s", token);
+		ok(as_user(NOBODY, attempt, path), "one of all is not");
+	}
 }
 
 static void modes(void)
@@ -222,7 +276,7 @@ static void coherent(void)
 static void long_tokens(void)
 {
 	struct dios_copy_options narrow = { .rights = DIOS_READ, .offset = 0, .length = 1 << 20 };
-	char longer[DIOS_TOKEN_SIZE];
+	char longer[DIOS_TOKEN_SIZE], path[1100];
 	size_t count = 1;
 	dios_ref ref = -1;
 
@@ -242,6 +296,7 @@ int main(void)
 		return mount_result();
 	setenv("DIOS_MOUNT", mount_point, 1);
 	rights();
+	each_right();
 	modes();
 	forged();
 	caveats();
