@@ -76,12 +76,13 @@ int buffer_flush(const uint8_t id[DIOS_ID_SIZE])
 
 int buffer_take_inline(const struct dios_ioctl_acquire *a, struct dios_buffer *ret_buffer)
 {
+	static char nothing[1];   /* no bytes take no memory: who stops at the end of a stream has nothing to release */
 	size_t size = (size_t)a->size;
 	if (a->size > DIOS_INLINE_MAX) return -EIO;
-	void *data = malloc(size ? size : 1);
-	if (!data) return -ENOMEM;
-	memcpy(data, a->data, size);
-	*ret_buffer = (struct dios_buffer){ .data = data, .size = size, .offset = a->offset, .version = a->object_version, .map = data };
+	void *data = size ? malloc(size) : NULL;
+	if (size && !data) return -ENOMEM;
+	if (size) memcpy(data, a->data, size);
+	*ret_buffer = (struct dios_buffer){ .data = data ? data : nothing, .size = size, .offset = a->offset, .version = a->object_version, .map = data };
 	buffer_set_held(a, ret_buffer);
 	return 0;
 }

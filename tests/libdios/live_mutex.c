@@ -54,6 +54,7 @@ static void exclusion(size_t size)
 		dios_select(0, &none, 1, 50000000);
 	}
 	is_int(result, 0, "and closes the descriptor: that lets go too");
+	is_int(dios_commit_write(DIOS_DISCARD, second, &w, 0), -EBADF, "what is left of its buffer goes without it");
 	dios_close(first);
 	unlink(path);
 }
