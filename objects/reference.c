@@ -6,8 +6,6 @@
 #include <linux/falloc.h>
 #include <string.h>
 
-#define COPY_PIECE (1u << 20)
-
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 static void reference_register(struct reference *r)
@@ -284,23 +282,6 @@ int reference_seek(struct reference *r, uint64_t offset, bool hole, uint64_t *re
 	e = seek_locked(r->object, offset, hole, ret_offset);
 	object_unlock(r->object);
 	return e;
-}
-
-ssize_t reference_copy_range(struct reference *from, uint64_t from_offset, struct reference *to, uint64_t to_offset, size_t size)
-{
-	_cleanup_free_ uint8_t *piece = malloc(COPY_PIECE);
-	if (!piece) return -ENOMEM;
-	if (from->object == to->object && from_offset < to_offset + size && to_offset < from_offset + size) return -EINVAL;
-	size_t done = 0;
-	while (done < size) {
-		size_t want = size - done < COPY_PIECE ? size - done : COPY_PIECE;
-		ssize_t n = reference_read(from, from_offset + done, piece, want);
-		if (n > 0) n = reference_write(to, to_offset + done, piece, (size_t)n, false);
-		if (n < 0) return done > 0 ? (ssize_t)done : n;
-		if (n == 0) break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
 }
 
 /* ---- the calls with versions ------------------------------------------------------------------------------------- */

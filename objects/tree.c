@@ -211,18 +211,6 @@ int reference_clone(struct reference *from, struct reference *to)
 	return r;
 }
 
-int object_clone(struct objects *os, struct reference *from, const struct command_create *create, struct attributes *ret)
-{
-	struct reference *to;
-	int r = object_create(os, create, RIGHT_WRITE, &to, ret);
-	if (r < 0) return r;
-	r = reference_clone(from, to);
-	if (r == 0) r = object_get(os, ret->record.ino, ret);
-	reference_close(to);
-	if (r < 0 && create->parent != 0) object_unlink(os, create->parent, (const char *)create->entry.data, create->entry.size, false);
-	return r;
-}
-
 int object_set_produced(struct objects *os, uint64_t ino, enum produced produced)
 {
 	struct object *o;
