@@ -288,6 +288,18 @@ static void long_tokens(void)
 	ok(strlen(token) > 255 && dios_lookup(0, token, DIOS_READ, &ref, &count) == 0 && count == 1 && read(ref, text, 7) == 7,
 		"a token of more than 255 characters is opened by libdios");
 	dios_close(ref);
+	/* By way of a short name, which the caller may use and nobody else. */
+	struct dios_ioctl_text t = { .version = DIOS_ABI_VERSION, .text_size = (uint32_t)strlen(token) };
+	memcpy(t.text, token, strlen(token));
+	int directory = open(".dios", O_RDONLY | O_DIRECTORY);
+	ok(ioctl(directory, DIOS_IOC_TOKEN_OPEN, &t) == 0, "an ioctl gives a short name for it");
+	close(directory);
+	memcpy(token, t.alias, sizeof(t.alias));
+	ok(nobody(O_RDONLY, EACCES, NULL), "that opens to no other user");
+	snprintf(path, sizeof(path), ".dios/cap/%s", token);
+	int fd = open(path, O_RDONLY);
+	ok(fd >= 0 && read(fd, text, 7) == 7, "but to the one who asked");
+	close(fd);
 }
 
 int main(void)
