@@ -81,7 +81,8 @@ static int check_store(struct fsck *f, const char *data, struct store *store)
 	int r = cluster_open(store, &clock_system, &random_system, &cluster);
 
 	if (r < 0) {
-		cli_fail(f->cli, r, "the log or the state in %s cannot be read", data);
+		cli_fail_advised(f->cli, r, r == -EBADMSG ? "the log is damaged, or it and the state do not belong together: restore both from one backup" : NULL,
+			"the log or the state in %s cannot be read", data);
 		return FSCK_FAILED;
 	}
 	progress_init(&f->progress, "fsck", PROGRESS_BYTES, 0, f->cli->json);

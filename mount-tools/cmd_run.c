@@ -136,6 +136,8 @@ static int run_start(struct run *r, struct task *ret_task)
 	int e = dios_run(r->flags, r->program.ref, o, &t.ref);
 	if (e < 0) {
 		run_give_up(r);
+		if (e == -EOPNOTSUPP && (r->flags & DIOS_PURE))
+			return cli_fail_advised(r->cli, e, "this version has no pure tasks: leave --pure away", "cannot run %s", r->cli->argv[0]);
 		return e == -ENOEXEC ? cli_fail_advised(r->cli, e, "a task needs an executable file, or a script that begins with #!", "cannot run %s",
 			r->cli->argv[0]) : cli_object_failed(r->cli, e, "run", r->cli->argv[0]);
 	}

@@ -163,8 +163,7 @@ static int open_data(struct diosd *d)
 	}
 	r = cluster_open(d->store, &clock_system, &random_system, &d->cluster);
 	if (r == -EBADMSG)
-		refuse(d, "data directory '%s': its log is damaged, or it and the state do not belong together: `dios fsck %s` says more; restore both from one backup",
-			data, data);
+		refuse(d, "data directory '%s': its log is damaged, or it and the state do not belong together: restore both from one backup", data);
 	else if (r < 0)
 		refuse(d, "data directory '%s': the log or the state cannot be opened: %s", data, strerror(-r));
 	return r;

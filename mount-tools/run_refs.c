@@ -90,6 +90,9 @@ int input_open(struct cli *cli, const char *what, dios_ref *ret_ref)
 		if (r == -EACCES)
 			r = dios_open(0, path, DIOS_READ, ret_ref);
 	}
+	struct dios_ioctl_info info;
+	if (r == 0 && (r = dios_info(*ret_ref, &info)) < 0)      /* a file of another file system */
+		dios_close(*ret_ref);
 	return r < 0 ? cli_object_failed(cli, r, "open the input", what) : 0;
 }
 
