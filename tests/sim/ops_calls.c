@@ -161,7 +161,10 @@ int op_mint(struct sim *s)
 	if (!h || h->orphan) return op_open(s);
 	struct caller root = { .uid = 0 };
 	uint32_t rights = sim_below(s, 2) ? RIGHT_READ : RIGHT_READ | RIGHT_WRITE;
-	int r = capability_mint(h->reference, &root, rights, NULL, 0, t->text);
+	struct caveat once = { .kind = CAVEAT_ONCE };
+	t->once = sim_below(s, 2);
+	t->spent = false;
+	int r = capability_mint(h->reference, &root, rights, &once, t->once, t->text);
 	t->used = false;
 	if (disk_sim_crashed(s->disk) || (r == -ENOSPC && s->disk_full)) return 0;
 	if (r < 0) return sim_fail(s, "mint gave %d", r);
@@ -200,6 +203,19 @@ int op_token(struct sim *s)
 	int r = capability_verify(s->objects, t->text, strlen(t->text), &nobody, &ino, &grant);
 	if (disk_sim_crashed(s->disk)) return 0;
 	if (r != (t->revoked ? -EACCES : 0)) return sim_fail(s, "a token that is %srevoked gave %d", t->revoked ? "" : "not ", r);
-	if (r == 0 && (grant.rights != t->rights || ino != s->inos[t->node])) return sim_fail(s, "a token gave other rights or another object");
+	if (r < 0) return 0;
+	if (grant.rights != t->rights || ino != s->inos[t->node]) return sim_fail(s, "a token gave other rights or another object");
+	struct reference_options options = { .nonblock = true };
+	struct reference *opened;
+	r = capability_open(s->objects, ino, &grant, RIGHT_READ, &options, &opened);
+	if (r == 0) reference_close(opened);
+	if (disk_sim_crashed(s->disk)) {
+		t->used = !t->once || t->spent;   /* else unknown */
+		return 0;
+	}
+	if (r == -ENOSPC && s->disk_full) return 0;
+	if (r != (t->spent ? -EACCES : 0)) return sim_fail(s, "a token that is %sspent gave %d", t->spent ? "" : "not ", r);
+	t->spent = t->once;
+	if (t->once && r == 0) history_log_durable(s);
 	return 0;
 }

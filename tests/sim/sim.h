@@ -26,7 +26,7 @@ struct sim_handle {
 	struct content *acquired;                     /* what acquire_read found as `version`; NULL: nothing acquired */
 	uint64_t version;
 };
-struct sim_token { char text[TOKEN_TEXT_MAX + 1]; unsigned node; uint64_t life; uint32_t rights; bool revoked, used; };
+struct sim_token { char text[TOKEN_TEXT_MAX + 1]; unsigned node; uint64_t life; uint32_t rights; bool once, spent, revoked, used; };
 
 struct sim {
 	const struct sim_options *options;
