@@ -76,6 +76,7 @@ static void rights(void)
 	ok(nobody(O_WRONLY | O_APPEND, 0, "two\n") && holds("secret", "line one\ntwo\n"), "writes, and the file's own readers see it");
 	ok(mint("secret", &(struct dios_copy_options){ .rights = DIOS_APPEND }), "a token to append");
 	ok(nobody(O_WRONLY, EACCES, NULL) && nobody(O_WRONLY | O_TRUNC, EACCES, NULL), "does not overwrite");
+	ok(nobody(O_WRONLY | O_APPEND | O_TRUNC, EACCES, NULL) && holds("secret", "line one\ntwo\n"), "nor cuts away what is there");
 	ok(nobody(O_WRONLY | O_APPEND, 0, "three\n") && holds("secret", "line one\ntwo\nthree\n"), "and appends");
 }
 
@@ -218,6 +219,8 @@ static void caveats(void)
 	ok(pread(fd, text, 10, 2) == 3, "and no more");
 	ok(pread(fd, text, 1, 0) < 0 && errno == EACCES && pread(fd, text, 1, 5) < 0 && errno == EACCES, "what is outside is refused");
 	close(fd);
+	mint("secret", &(struct dios_copy_options){ .rights = DIOS_READ | DIOS_WRITE, .offset = 2, .length = 3 });
+	ok(nobody(O_WRONLY | O_TRUNC, EACCES, NULL) && holds("secret", "0123456789"), "nor cut away");
 	ok(mint("secret", &(struct dios_copy_options){ .rights = DIOS_READ, .once = 1 }) && nobody(O_RDONLY, 0, "0123456789") &&
 		nobody(O_RDONLY, EACCES, NULL), "one that is good once opens once");
 	ok(mint("secret", &(struct dios_copy_options){ .rights = DIOS_READ, .node = 4711 }) && nobody(O_RDONLY, EACCES, NULL),
@@ -238,7 +241,7 @@ static void narrowed(void)
 
 static void revoked(void)
 {
-	char first[DIOS_TOKEN_SIZE];
+	char first[DIOS_TOKEN_SIZE], path[1100];
 	dios_ref ref;
 
 	put("secret", "content");
@@ -248,8 +251,17 @@ static void revoked(void)
 	ok(nobody(O_RDONLY, 0, "content") && dios_revoke(token) == 0 && nobody(O_RDONLY, EACCES, NULL), "a revoked token is refused");
 	memcpy(token, first, sizeof(first));
 	ok(nobody(O_RDONLY, 0, "content"), "others of the object are not");
+	/* An open without a look-up. */
+	snprintf(path, sizeof(path), ".dios/cap/%s", token);
+	int held = open(path, O_PATH);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", held);
+	int fd = open(path, O_RDONLY);
+	ok(held >= 0 && fd >= 0, "what is found by a token is opened later");
+	close(fd);
 	ok(dios_open(0, "./secret", DIOS_READ, &ref) == 0 && dios_revoke_all(ref) == 0 && nobody(O_RDONLY, EACCES, NULL), "until all are revoked");
 	dios_close(ref);
+	ok(open(path, O_RDONLY) < 0 && errno == EACCES, "also where it was found before");
+	close(held);
 }
 
 /* A write by a token goes past the kernel's pages of the file's own node. */
