@@ -1,8 +1,35 @@
 /* dios init: makes a data directory, the one thing that comes before any mount. */
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "mount-tools/commands.h"
 #include "store/store.h"
+
+/* ext4 says in sysfs which process writes its journal; "<none>": it has none, and its renames are not atomic in a power cut. */
+static bool lacks_journal(const char *directory)
+{
+	char path[128], device[512], said[64] = "";
+	struct stat st;
+
+	if (stat(directory, &st) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
+	ssize_t n = readlink(path, device, sizeof(device) - 1);
+	if (n < 0)
+		return false;
+	device[n] = '\0';
+	const char *slash = strrchr(device, '/');
+	n = snprintf(path, sizeof(path), "/sys/fs/ext4/%s/journal_task", slash ? slash + 1 : device);
+	FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
+	if (!f)
+		return false;
+	bool none = fgets(said, sizeof(said), f) && strncmp(said, "<none>", 6) == 0;
+	fclose(f);
+	return none;
+}
 
 static int run_init(struct cli *cli)
 {
@@ -19,6 +46,8 @@ static int run_init(struct cli *cli)
 			return cli_fail_advised(cli, 0, advice, "%s", error);
 		return cli_fail_advised(cli, r, advice, "cannot make a data directory in %s", directory);
 	}
+	if (lacks_journal(directory))
+		cli_warn(cli, "%s is on an ext4 without a journal: after a power cut more than the last second may be missing; see tune2fs(8) -O has_journal", directory);
 	if (cli->json) {
 		json_open_object(&cli->writer, NULL);
 		json_string(&cli->writer, "data", directory);
