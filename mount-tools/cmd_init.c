@@ -61,6 +61,7 @@ static int run_init(struct cli *cli)
 
 const struct cli_command command_init = {
 	.name = "init", .arguments = "DATA", .summary = "make a data directory: a cluster of one node",
-	.details = "DATA must be missing or empty; the folder above it must be there. It gets the cluster's key, so keep it private (mode 0700).",
+	.details = "DATA must be missing or empty; the folder above it must be there. It gets the cluster's key, so keep it private (mode 0700). "
+		"It warns of an ext4 without a journal, which may lose more in a power cut.",
 	.arguments_min = 1, .arguments_max = 1, .no_mount = true, .run = run_init,
 };
