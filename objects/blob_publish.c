@@ -86,7 +86,7 @@ static int publish_head(struct plan *plan, const struct publication *p)
 		int r = publish_rows(plan, p, cut, cut);
 		if (r < 0) return r;
 	}
-	if ((last - first + 1) * BLOCK_SIZE <= ROW_BYTES_MAX) return publish_rows(plan, p, first, last);
+	if ((last - first + 1) * BLOCK_SIZE <= o->os->options.rows_max_bytes) return publish_rows(plan, p, first, last);
 	/* A tail block starts past the committed size and at the published bytes' own start or later. */
 	uint64_t tail = (old + BLOCK_SIZE - 1) / BLOCK_SIZE, aligned = (p->offset + BLOCK_SIZE - 1) / BLOCK_SIZE;
 	if (tail < aligned) tail = aligned;

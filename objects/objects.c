@@ -82,6 +82,7 @@ int objects_open(struct cluster *cluster, struct store *store, const struct obje
 	os->store = store;
 	os->clock = cluster_clock(cluster);
 	os->options = *options;
+	if (os->options.rows_max_bytes == 0 || os->options.rows_max_bytes > ROW_BYTES_MAX) os->options.rows_max_bytes = ROW_BYTES_MAX;
 	watch_init(os);
 	int r = table_init(os);
 	if (r == 0) r = lease_book_init(os);

@@ -20,6 +20,7 @@ struct reference;
 struct objects_options {
 	int64_t commit_interval_ns;       /* a written blob is committed at the latest after this: 1 s */
 	uint32_t inline_max;              /* bytes: larger blobs get a head */
+	uint32_t rows_max_bytes;          /* a commit_write of more goes into the tail or a side file first; 0: as much as a command takes */
 	uint64_t dirty_max_bytes;         /* an object with more uncommitted staged bytes is committed at once: 32 MiB */
 	uint64_t stage_max_bytes;         /* all objects together: 256 MiB */
 	size_t cached_max;                /* object records kept in memory when nothing is open */

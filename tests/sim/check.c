@@ -45,16 +45,17 @@ static struct content *read_blob(struct sim *s, uint64_t ino, uint64_t size)
 	return NULL;
 }
 
-static struct content *read_stream(struct sim *s, uint64_t ino)
+static struct content *read_stream(struct sim *s, uint64_t ino, uint64_t end)
 {
 	struct reference_options options = { .rights = RIGHT_READ };
 	struct reference *r;
 	if (reference_open(s->objects, ino, &options, &r) < 0) return NULL;
-	struct content *c = content_new(NULL, 1 << 20);
+	size_t room = end + 4096;   /* to see what should not be there */
+	struct content *c = content_new(NULL, room);
 	uint64_t offset = 0;
 	size_t size = 0;
 	ssize_t n;
-	while ((n = stream_read(r, &offset, size == 0, c->bytes + size, (1 << 20) - size)) > 0) size += (size_t)n;
+	while ((n = stream_read(r, &offset, size == 0, c->bytes + size, room - size)) > 0) size += (size_t)n;
 	reference_close(r);
 	c->size = size;
 	if (n == 0 || n == -EAGAIN) return c;
@@ -123,7 +124,7 @@ static bool match_content(struct matching *w, unsigned node, const struct attrib
 		buffer_init(&target, 8192);
 		if (object_read_link(w->s->objects, a->record.ino, &target) == 0) found = content_new(target.data, target.size);
 	} else {
-		found = n->kind == MODEL_FILE ? read_blob(w->s, a->record.ino, a->record.size) : read_stream(w->s, a->record.ino);
+		found = n->kind == MODEL_FILE ? read_blob(w->s, a->record.ino, a->record.size) : read_stream(w->s, a->record.ino, a->record.size);
 	}
 	if (!found) return mismatch(w, "%s: cannot be read (size %llu)", name, (unsigned long long)a->record.size);
 	w->found[node] = found;

@@ -5,7 +5,7 @@
 #include "tests/sim/sim.h"
 
 #define SIM_BLOB_MAX 200000u     /* bytes: inline, moving, rows and tails all occur */
-#define SIM_LARGE_MAX 3000000u   /* a few commits: more than the rows of one command, so side files */
+#define SIM_LARGE_MAX 3000000u   /* a few commits: absorbed in several steps */
 #define ANY (1u << MODEL_FILE | 1u << MODEL_DIRECTORY | 1u << MODEL_SYMLINK | 1u << MODEL_STREAM)
 
 /* Choosing, by the seed. */

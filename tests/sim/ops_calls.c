@@ -19,7 +19,7 @@ static struct sim_handle *pick_largest(struct sim *s)
 
 int op_publish(struct sim *s)
 {
-	bool large = sim_below(s, 12) == 0;
+	bool large = sim_below(s, 40) == 0;
 	struct sim_handle *h = large ? pick_largest(s) : pick_handle(s);
 	if (!h || h->orphan) return op_open(s);
 	uint64_t version;
