@@ -161,6 +161,29 @@ static void handed_on(void)
 	dios_close(whole);
 }
 
+static char hidden_program[400];
+
+static bool run_hidden(void *arg)
+{
+	struct dios_run_options o = { .path = hidden_program };
+	dios_ref task = -1;
+
+	return dios_run(0, -1, &o, &task) == 0 && end_of(task) == *(int *)arg;
+}
+
+/* A program in a folder that only root may enter, and below one that tasks have a new one of, so that dios has to look for it. */
+static void looked_for(void)
+{
+	char folder[300];
+	int works = 0, refused = 126 << 8;
+
+	snprintf(folder, sizeof(folder), "%s/closed", mount_work);
+	snprintf(hidden_program, sizeof(hidden_program), "%s/program", folder);
+	ok(mkdir(folder, 0700) == 0 && put(hidden_program, "#!/bin/sh\nexit 0\n") && chmod(hidden_program, 0755) == 0, "a program in a closed folder");
+	ok(run_hidden(&works), "root's task finds it");
+	ok(as_user(54321, run_hidden, &refused), "another user's does not: it is looked for with the user's rights");
+}
+
 int main(void)
 {
 	if (!mount_start())
@@ -171,5 +194,6 @@ int main(void)
 	appended();
 	consumed();
 	handed_on();
+	looked_for();
 	return done_testing();
 }
