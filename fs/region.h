@@ -47,9 +47,9 @@ struct handle_entry {
 	uint32_t stream_mode;
 	uint32_t stream_begun;                  /* 1: a read has been answered, so that later gaps are errors */
 	uint64_t stream_shift;                  /* what is added to the kernel's offsets: bytes trimmed before the first read */
-	uint64_t position;                      /* streams: behind the last byte read */
-	uint64_t version;                       /* blobs: as of the last acquire or commit; poll compares with it */
-	uint64_t lock_owner;
+	_Atomic uint64_t position;              /* streams: behind the last byte read */
+	_Atomic uint64_t version;               /* blobs: as of the last acquire or commit; poll compares with it */
+	_Atomic uint64_t lock_owner;
 	uint64_t poll_handle;
 	uint32_t backing_id;
 	uint32_t poll_events;
