@@ -15,10 +15,6 @@ void object_attributes(struct object *o, struct attributes *ret)
 	if (ret->record.ctime_ns < o->mtime_now_ns) ret->record.ctime_ns = o->mtime_now_ns;
 	ret->dirty_bytes = o->staged_bytes + o->tail_bytes;
 	ret->record.blocks += (ret->dirty_bytes + 511) / 512;
-	if (o->kill_privilege) {
-		ret->record.mode &= ~(uint32_t)04000;
-		if (ret->record.mode & 010) ret->record.mode &= ~(uint32_t)02000;
-	}
 }
 
 int object_get(struct objects *os, uint64_t ino, struct attributes *ret)
@@ -39,7 +35,7 @@ int object_find(struct objects *os, const struct name *name, uint64_t *ret_ino)
 	if (r == 0) r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
 	/* What has no link left and is open nowhere only waits to be freed; what one delete ends has no name from then on. */
-	if (o->orphan && (o->opens == 0 || o->record.lifecycle == LIFECYCLE_SINGLE_DELETE)) r = -ENOENT;
+	if (o->record.orphan && (o->opens == 0 || o->record.lifecycle == LIFECYCLE_SINGLE_DELETE)) r = -ENOENT;
 	object_release(o);
 	if (r == 0) *ret_ino = ino;
 	return r;

@@ -177,27 +177,52 @@ int64_t absorb_run(struct objects *os)
 	return 0;
 }
 
+struct reaping { uint64_t inos[REAP_BATCH]; size_t count, orphans; bool heads; };
+
+/* What is an orphan no more is left alone: somebody has made a link to it. The orphans go to the front; behind them stay those whose
+ * record is gone already, by a command whose outcome was not known. Nobody can make a link meanwhile: all are taken. */
+static void reap_choose(struct objects *os, struct reaping *reap)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < reap->count; i++) {
+		uint64_t ino = reap->inos[i];
+		struct record record;
+		int r = state_get(cluster_state(os->cluster, ino), ino, &record);
+		if (r == -ENOENT || (r == 0 && record.orphan)) {
+			reap->heads |= r < 0 || (record.kind == KIND_BLOB && record.place == PLACE_HEAD);
+			reap->inos[kept++] = ino;
+			if (r < 0) continue;
+			reap->inos[kept - 1] = reap->inos[reap->orphans];
+			reap->inos[reap->orphans++] = ino;
+			continue;
+		}
+		if (r < 0) table_want_reap(os, ino);
+		table_give_back(os, ino, false);
+	}
+	reap->count = kept;
+}
+
 int reap_run(struct objects *os)
 {
-	uint64_t inos[REAP_BATCH];
+	struct reaping reap = { 0 };
 	LOCK_GUARD(&os->reap_lock);
-	size_t count = table_take_reap(os, inos, REAP_BATCH);
-	if (count == 0) return 0;
-	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = inos, .count = (uint32_t)count } };
+	reap.count = table_take_reap(os, reap.inos, REAP_BATCH);
+	bool full = reap.count == REAP_BATCH;
+	reap_choose(os, &reap);
+	if (reap.count == 0) return full ? 1 : 0;
+	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = reap.inos, .count = (uint32_t)reap.orphans } };
 	struct result result;
 	/* Durable before any head goes: a record that a power cut brought back would miss its bytes. */
-	int r = object_propose(os, NULL, &c, true, &result);
-	if (r < 0) log_warning("objects", "freeing %zu unlinked objects failed error=%d: they are freed at the next start", count, -r);
-	for (size_t i = 0; i < count; i++) {
-		if (r == 0) head_remove(os->store->heads, inos[i]);
-		lock_acquire(&os->table_lock);
-		struct object *o;
-		HASH_FIND(hh, os->table, &inos[i], sizeof(uint64_t), o);
-		lock_release(&os->table_lock);
-		if (o) object_drop(o);
+	int r = reap.orphans > 0 ? object_propose(os, NULL, &c, reap.heads, &result) : cluster_sync(os->cluster);
+	if (r < 0) log_warning("objects", "freeing %zu unlinked objects failed error=%d: they are freed later", reap.count, -r);
+	for (size_t i = 0; i < reap.count; i++) {
+		if (r < 0) table_want_reap(os, reap.inos[i]);
+		else if (reap.heads) head_remove(os->store->heads, reap.inos[i]);
+		table_give_back(os, reap.inos[i], r == 0);
 	}
-	if (r == 0) counter_add(&objects_reaped, (int64_t)count);
-	return count == REAP_BATCH ? 1 : 0;
+	if (r < 0) return r;
+	counter_add(&objects_reaped, (int64_t)reap.orphans);
+	return full ? 1 : 0;
 }
 
 /* ---- at start ---------------------------------------------------------------------------------------------------- */
@@ -207,8 +232,9 @@ static int collect_head(void *arg, uint64_t ino)
 	struct objects *os = arg;
 	struct record record;
 	int r = state_get(cluster_state(os->cluster, ino), ino, &record);
-	if (r == 0 || r != -ENOENT) return r < 0 ? r : 0;
-	log_debug("objects", "removing a head without record ino=%llu", (unsigned long long)ino);
+	if (r < 0 && r != -ENOENT) return r;
+	if (r == 0 && (record.place == PLACE_HEAD || table_is_moving(os, ino))) return 0;
+	log_debug("objects", "removing a head that no record refers to ino=%llu", (unsigned long long)ino);
 	return head_remove(os->store->heads, ino);
 }
 

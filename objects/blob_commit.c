@@ -44,8 +44,7 @@ size_t plan_block_used(uint64_t block, uint64_t size)
 static bool block_is_tail(const struct object *o, uint64_t block, uint64_t size)
 {
 	uint64_t start = block * BLOCK_SIZE;
-	uint64_t base = o->moving ? 0 : o->record.size;
-	if (start < base) return false;
+	if (start < blob_tail_base(o)) return false;
 	return extents_cover(&o->dirty, EXTENT_TAIL, start, plan_block_used(block, size));
 }
 
@@ -93,7 +92,7 @@ static uint64_t next_changed_block(const struct object *o, uint64_t block)
 static bool cut_is_due(const struct object *o)
 {
 	uint64_t cut = o->record.size / BLOCK_SIZE;
-	return !o->moving && o->size_now > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut;
+	return o->record.place == PLACE_HEAD && o->size_now > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut;
 }
 
 static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
@@ -101,7 +100,7 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 	struct object *o = p->o;
 	uint64_t size = o->size_now, cut = o->record.size / BLOCK_SIZE, ignored;
 	bool cut_due = cut_is_due(o);
-	for (uint64_t block = next_changed_block(o, 0), next; block != UINT64_MAX; block = next_changed_block(o, next)) {
+	for (uint64_t block = next_changed_block(o, o->committed_blocks), next; block != UINT64_MAX; block = next_changed_block(o, next)) {
 		/* In its turn, so that a command that goes before it does not have to reach it. */
 		if (cut_due && block > cut) {
 			int r = plan_block(p, file, cut, size, &ignored);
@@ -115,6 +114,7 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 			uint64_t reach = block * BLOCK_SIZE;
 			int r = plan_propose(p, reach > o->record.size ? reach : o->record.size, 0, false);
 			if (r < 0) return r;
+			o->committed_blocks = block;
 		}
 		int r = plan_block(p, file, block, size, &next);
 		if (r < 0) return r;
@@ -126,12 +126,10 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 	return plan_propose(p, size, o->stage_seq, durable);
 }
 
-static int commit_head(struct object *o, bool check, uint64_t base_version, bool durable)
+static int commit_head(struct object *o, bool durable)
 {
 	struct plan p;
 	plan_init(&p, o);
-	p.command.commit.check_version = check;
-	p.command.commit.base_version = base_version;
 	struct heads *heads = o->os->store->heads;
 	struct head *head = NULL;
 	int r = 0;
@@ -150,17 +148,12 @@ static int commit_head(struct object *o, bool check, uint64_t base_version, bool
 int blob_commit(struct object *o, bool durable)
 {
 	if (!o->is_dirty) return 0;
-	bool in_head = o->moving || o->record.place == PLACE_HEAD;
-	int r = in_head ? commit_head(o, false, 0, durable) : commit_inline(o, durable);
+	int r = 0;
+	if (o->record.place == PLACE_INLINE && !o->moving && o->size_now > o->os->options.inline_max) r = blob_move_to_head(o);
+	if (r == 0) r = o->moving || o->record.place == PLACE_HEAD ? commit_head(o, durable) : commit_inline(o, durable);
 	if (r < 0) return r;
 	blob_dirty_clear(o);
 	return 0;
-}
-
-int blob_commit_checked(struct object *o, bool check, uint64_t base_version, bool durable)
-{
-	assert(o->moving);
-	return commit_head(o, check, base_version, durable);
 }
 
 /* ---- changes of shape -------------------------------------------------------------------------------------------- */
@@ -176,8 +169,9 @@ int blob_resize(struct object *o, uint64_t size)
 	o->change++;
 	o->changed = true;
 	if (o->record.place == PLACE_INLINE && size > o->os->options.inline_max) {
-		r = blob_note(o, STAGE_SIZE, size, 0);
-		if (r == 0) r = blob_move_to_head(o);
+		o->publishing = true;
+		r = blob_move_to_head(o);
+		o->size_now = size;
 		if (r == 0) r = blob_commit(o, false);
 		if (r < 0) blob_dirty_clear(o);
 		return r;

@@ -114,14 +114,43 @@ static int publish_inline(struct plan *plan, const struct publication *p, struct
 	return 0;
 }
 
-/* An inline blob outgrows its place: its head is written whole, and nothing refers to it before the command. */
-static int publish_moving(struct object *o, const struct publication *p, struct command_commit *options, bool durable)
+/* An inline blob outgrows its place: what it had travels as rows, and the rest is written into a head that nothing refers to before the
+ * command. */
+static int publish_moving(struct plan *plan, const struct publication *p)
 {
-	int r = blob_move_to_head(o);
-	if (r == 0 && p->end > p->offset) r = blob_write_tail(o, p->offset, p->data, p->end - p->offset);
+	struct object *o = p->o;
+	uint64_t old_blocks = (o->record.size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+	int r = blob_head_reset(o);
 	if (r < 0) return r;
-	o->size_now = p->size;
-	return blob_commit_checked(o, options->check_version, options->base_version, durable);
+	o->moving = true;
+	if (old_blocks > 0) r = publish_rows(plan, p, 0, old_blocks - 1);
+	if (r < 0 || p->end == p->offset) return r;
+	uint64_t first = p->offset / BLOCK_SIZE, last = (p->end - 1) / BLOCK_SIZE;
+	if (first < old_blocks) first = old_blocks;
+	return first <= last ? publish_tail(plan, p, first, last) : 0;
+}
+
+/* Nothing of a publication that was refused stays on the disk. One whose outcome is not known may be part of the object. */
+static void publish_undo(struct object *o, int error)
+{
+	struct heads *heads = o->os->store->heads;
+	struct head *head;
+	if (error == -EIO) return;
+	if (o->record.place == PLACE_INLINE) {
+		head_remove(heads, o->ino);
+	} else if (o->tail_bytes > 0 && head_get(heads, o->ino, false, &head) == 0) {
+		(void)disk_truncate(head_file(head), o->record.size);
+		head_put(heads, head);
+	}
+}
+
+static int publish_content(struct plan *plan, const struct publication *p, struct command_patch *patch)
+{
+	struct object *o = p->o;
+	bool bytes = p->end > p->offset;
+	if (o->record.place == PLACE_HEAD) return bytes ? publish_head(plan, p) : publish_end(plan, p);
+	if (p->size > o->os->options.inline_max) return publish_moving(plan, p);
+	return bytes ? publish_inline(plan, p, patch) : 0;
 }
 
 int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable)
@@ -147,16 +176,13 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	plan.command.commit.check_version = check;
 	plan.command.commit.base_version = base_version;
 	struct command_patch patch;
-	if (o->record.place == PLACE_INLINE && p.size > o->os->options.inline_max) {
-		r = publish_moving(o, &p, &plan.command.commit, durable);
-	} else {
-		if (o->record.place == PLACE_INLINE) r = size > 0 ? publish_inline(&plan, &p, &patch) : 0;
-		else r = size > 0 ? publish_head(&plan, &p) : publish_end(&plan, &p);
-		if (r == 0) r = plan_propose(&plan, p.size, o->stage_seq, durable);
-		if (r == 0 && o->record.place == PLACE_HEAD) {
-			o->may_have_rows = true;
-			atomic_store(&o->os->absorb_wanted, true);
-		}
+	r = publish_content(&plan, &p, &patch);
+	if (r == 0) r = plan_propose(&plan, p.size, o->stage_seq, durable);
+	if (r < 0) {
+		publish_undo(o, r);
+	} else if (o->record.place == PLACE_HEAD) {
+		o->may_have_rows = true;
+		atomic_store(&o->os->absorb_wanted, true);
 	}
 	plan_done(&plan);
 	blob_dirty_clear(o);

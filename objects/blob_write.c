@@ -13,9 +13,9 @@
 #include <string.h>
 #include "base/log.h"
 
-static uint64_t tail_base(const struct object *o)
+uint64_t blob_tail_base(const struct object *o)
 {
-	if (o->moving) return 0;
+	if (o->moving && o->record.place == PLACE_INLINE) return 0;
 	return o->record.place == PLACE_HEAD ? o->record.size : UINT64_MAX;
 }
 
@@ -26,7 +26,7 @@ void blob_dirty_clear(struct object *o)
 	o->note_count = 0;
 	o->staged_bytes = o->tail_bytes = 0;
 	o->moving = o->publishing = false;
-	o->kill_privilege = false;
+	o->committed_blocks = 0;
 	table_clear_dirty(o);
 }
 
@@ -80,7 +80,8 @@ int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t 
 	return 0;
 }
 
-static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, size_t size)
+/* *ret_done: bytes that were taken, also on failure. */
+static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, size_t size, size_t *ret_done)
 {
 	while (size > 0) {
 		size_t piece = size < STAGE_RECORD_MAX ? size : STAGE_RECORD_MAX;
@@ -94,6 +95,7 @@ static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, 
 		}
 		dirty_note(o, offset + piece, record.seq);
 		o->staged_bytes += piece;
+		*ret_done += piece;
 		offset += piece;
 		data += piece;
 		size -= piece;
@@ -112,7 +114,7 @@ static int note_tail(struct object *o, uint64_t offset, uint64_t size)
 
 int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t size)
 {
-	assert(offset >= tail_base(o));
+	assert(offset >= blob_tail_base(o));
 	if (o->tail_bytes == 0 && !o->moving && o->may_have_rows) {
 		int r = blob_absorb(o);
 		if (r < 0) return r;
@@ -126,6 +128,17 @@ int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t 
 	if (r < 0) return r;
 	r = note_tail(o, offset, size);
 	if (r == 0) o->tail_bytes += size;
+	return r;
+}
+
+int blob_head_reset(struct object *o)
+{
+	struct heads *heads = o->os->store->heads;
+	struct head *head;
+	int r = head_get(heads, o->ino, true, &head);
+	if (r < 0) return r;
+	r = disk_truncate(head_file(head), 0);
+	head_put(heads, head);
 	return r;
 }
 
@@ -144,12 +157,13 @@ int blob_move_to_head(struct object *o)
 	if (!content) return -ENOMEM;
 	int r = blob_read_locked(o, 0, content, end);
 	if (r < 0) return r;
+	r = blob_head_reset(o);
+	if (r < 0) return r;
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
 	r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;
-	r = disk_truncate(head_file(head), 0);
-	if (r == 0 && end > 0) r = disk_pwrite(head_file(head), content, end, 0);
+	if (end > 0) r = disk_pwrite(head_file(head), content, end, 0);
 	head_put(heads, head);
 	if (r < 0) return r;
 	if (end > 0) r = note_tail(o, 0, end);
@@ -176,9 +190,9 @@ static int make_room(struct object *o, uint64_t end)
 	return 0;
 }
 
-static int write_pieces(struct object *o, uint64_t offset, const uint8_t *data, size_t size)
+static int write_pieces(struct object *o, uint64_t offset, const uint8_t *data, size_t size, size_t *ret_done)
 {
-	uint64_t end = offset + size, base = tail_base(o);
+	uint64_t end = offset + size, base = blob_tail_base(o);
 	uint32_t inline_max = o->os->options.inline_max;
 	if (base == UINT64_MAX && (end > inline_max || o->size_now > inline_max)) {
 		int r = blob_move_to_head(o);
@@ -190,10 +204,14 @@ static int write_pieces(struct object *o, uint64_t offset, const uint8_t *data, 
 	bool few = !o->moving && o->tail_bytes == 0 && o->staged_bytes + size <= inline_max;
 	if (few) staged_size = size;
 	if (staged_size > 0) {
-		int r = write_staged(o, offset, data, staged_size);
+		int r = write_staged(o, offset, data, staged_size, ret_done);
 		if (r < 0) return r;
 	}
-	if (staged_size < size) return blob_write_tail(o, offset + staged_size, data + staged_size, size - staged_size);
+	if (staged_size < size) {
+		int r = blob_write_tail(o, offset + staged_size, data + staged_size, size - staged_size);
+		if (r < 0) return r;
+		*ret_done = size;
+	}
 	return 0;
 }
 
@@ -205,12 +223,11 @@ ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, s
 	int r = make_room(o, offset + size);
 	if (r < 0) return r;
 	blob_dirty_begin(o);
-	r = write_pieces(o, offset, data, size);
-	if (r < 0) {
-		if (o->dirty.count == 0 && o->size_now == o->record.size) blob_dirty_clear(o);
-		return r;
-	}
-	return (ssize_t)size;
+	if (o->committed_blocks > offset / BLOCK_SIZE) o->committed_blocks = offset / BLOCK_SIZE;
+	size_t done = 0;
+	r = write_pieces(o, offset, data, size, &done);
+	if (o->dirty.count == 0 && o->size_now == o->record.size) blob_dirty_clear(o);
+	return done > 0 ? (ssize_t)done : r;
 }
 
 /* ---- at start: what an earlier daemon of this boot had taken in and not committed ---------------------------------- */

@@ -43,7 +43,6 @@ struct object {
 	unsigned opens;               /* references */
 	enum lease_mode lease;        /* lease_book.c */
 	struct lease_epoch lease_epoch;
-	bool orphan;                  /* no link and no name left: goes with the last reference */
 
 	struct extents dirty;
 	struct stage_place *notes;    /* staging records without bytes (ranges, sizes): given back when all is committed */
@@ -55,9 +54,9 @@ struct object {
 	int64_t mtime_now_ns;
 	int64_t dirty_since_ns;       /* boot clock */
 	uint64_t stage_seq;           /* highest sequence number staged */
+	uint64_t committed_blocks;    /* those below are committed as they are: by the first commands of a commit of which a later one failed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
-	bool kill_privilege;
 	bool may_have_rows;           /* false: certainly no rows or trims in the state */
 	struct object *dirty_prev, *dirty_next;   /* objects.dirty_list, guarded by table_lock */
 	bool in_dirty_list;
@@ -97,6 +96,7 @@ struct objects {
 	struct object idle;           /* list head, oldest first */
 	size_t idle_count;
 	struct object dirty_list;     /* list head, oldest first */
+	size_t dirty_count;
 	struct reap_queue reap;
 	struct lock reap_lock;        /* held while a batch is freed: who waits for it finds the names free */
 
@@ -124,6 +124,7 @@ void table_done(struct objects *os);
 int object_acquire(struct objects *os, uint64_t ino, struct object **ret_object);
 /* Locks an object that the caller holds already, and brings its record up to date. */
 int object_lock(struct object *o);
+int object_refresh(struct object *o);               /* locked: brings its record up to date; stays locked */
 int object_lock_pair(struct object *a, struct object *b);   /* two different ones that the caller holds */
 void object_unlock_pair(struct object *a, struct object *b);
 /* Unlocks, tells watchers if something changed. The _release form also gives the hold up. */
@@ -135,9 +136,11 @@ void table_forget(struct objects *os, const struct result *result, uint64_t exce
 void table_mark_dirty(struct object *o);            /* locked: put into the dirty list, held by it */
 void table_clear_dirty(struct object *o);           /* locked */
 struct object *table_oldest_dirty(struct objects *os, int64_t older_than_ns);   /* held, not locked; NULL */
+bool table_is_moving(struct objects *os, uint64_t ino);   /* at start: nobody else works on it */
 void table_want_reap(struct objects *os, uint64_t ino);
-/* Takes up to max orphans that nobody holds, marking them gone. */
+/* Takes up to max inodes of the queue that nobody holds, marking them gone: nobody gets at them until each has been given back. */
 size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max);
+void table_give_back(struct objects *os, uint64_t ino, bool gone);   /* gone: for ever */
 size_t table_trim_idle(struct objects *os);
 
 /* lease_book.c */
@@ -167,11 +170,12 @@ int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t 
 void blob_dirty_begin(struct object *o);
 void blob_dirty_clear(struct object *o);             /* forgets uncommitted bytes and gives their staging back */
 int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t size);
+uint64_t blob_tail_base(const struct object *o);     /* UINT64_MAX: nothing goes into the head */
+int blob_head_reset(struct object *o);               /* an empty head, for a blob that none belongs to yet */
 int blob_replay(struct objects *os, const struct stage_record *record);   /* at start, for each uncommitted record */
 
 /* blob_commit.c: locked */
 int blob_commit(struct object *o, bool durable);     /* 0 and nothing dirty, or an error and everything still dirty */
-int blob_commit_checked(struct object *o, bool check, uint64_t base_version, bool durable);   /* a moving blob, in one command */
 int blob_resize(struct object *o, uint64_t size);    /* truncation, growth */
 int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size);
 int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable);

@@ -38,7 +38,7 @@ static int commit_older(struct objects *os, int64_t than_ns)
 {
 	int failed = 0;
 	lock_acquire(&os->table_lock);
-	size_t bound = HASH_COUNT(os->table);
+	size_t bound = os->dirty_count;   /* each once: one that fails is tried again later */
 	lock_release(&os->table_lock);
 	struct object *o;
 	while (bound-- > 0 && (o = table_oldest_dirty(os, than_ns))) {
@@ -66,8 +66,7 @@ static int recover(struct objects *os)
 	if (r < 0) return r;
 	r = cluster_sync(os->cluster);
 	if (r < 0) return r;
-	do r = reap_run(os); while (r > 0);
-	if (r < 0) return r;
+	while (reap_run(os) > 0) {}
 	/* One that fails stays dirty and is tried again: a full disk must not keep the node from starting. */
 	commit_older(os, INT64_MAX);
 	atomic_store(&os->absorb_wanted, true);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
@@ -61,7 +62,8 @@ struct reference *reference_ref(struct reference *r)
 /* The last reference of an object without links or name: nobody can reach it any more. */
 static void object_last_close(struct object *o)
 {
-	if (!o->orphan || o->opens > 0) return;
+	(void)object_refresh(o);   /* its last link may have gone, or come, by another thread's command */
+	if (!o->record.orphan || o->opens > 0) return;
 	if (o->is_dirty) blob_dirty_clear(o);
 	table_want_reap(o->os, o->ino);
 }
@@ -156,7 +158,24 @@ ssize_t reference_read(struct reference *r, uint64_t offset, void *data, size_t 
 	return n;
 }
 
-ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, size_t size, bool kill_privilege)
+/* P9: what a program may no longer do goes before its bytes change, by a command of its own: there is hardly ever anything to take away. */
+static int kill_privilege(struct object *o)
+{
+	static const struct slice capability = { (const uint8_t *)"security.capability", 19 };
+	uint32_t mode = o->record.mode;
+	bool privileged = mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP);
+	if (!privileged && o->record.xattr_list_bytes > 0) {
+		_cleanup_buffer_ struct buffer value;
+		buffer_init(&value, XATTR_VALUE_MAX);
+		privileged = state_get_xattr(cluster_state(o->os->cluster, o->ino), o->ino, capability, &value) != -ENODATA;
+	}
+	if (!privileged) return 0;
+	struct command c = { .kind = COMMAND_SETATTR, .setattr = { .ino = o->ino, .mask = ATTR_KILL_PRIVILEGE } };
+	struct result result;
+	return object_propose(o->os, o, &c, false, &result);
+}
+
+ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, size_t size, bool kills_privilege)
 {
 	bool append = r->options.append || !(r->options.rights & RIGHT_WRITE);
 	int e = reference_check_right(r, RIGHT_WRITE | RIGHT_APPEND);
@@ -165,8 +184,8 @@ ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, 
 	struct object *o = r->object;
 	if (append) offset = blob_size_now(o);
 	e = range_contains(r, offset, size);
+	if (e == 0 && kills_privilege && size > 0) e = kill_privilege(o);
 	ssize_t n = e < 0 ? e : blob_write_locked(o, offset, data, size);
-	if (n > 0 && kill_privilege) o->kill_privilege = true;
 	if (n > 0 && r->options.sync) {
 		e = blob_commit(o, true);
 		if (e < 0) n = e;

@@ -91,6 +91,7 @@ void table_done(struct objects *os)
 	HASH_ITER(hh, os->table, o, next) {
 		o->opens = 0;
 		o->in_dirty_list = false;
+		o->dirty.release = NULL;   /* what could not be committed stays in the staging log */
 		table_remove(os, o);
 	}
 	lock_release(&os->table_lock);
@@ -116,18 +117,22 @@ static int object_find_held(struct objects *os, uint64_t ino, struct object **re
 	return 0;
 }
 
-static int refresh(struct object *o)
+int object_refresh(struct object *o)
 {
 	/* Cleared before the record is read: a command applied in between sets it again. */
 	bool stale = atomic_exchange(&o->stale, false);
 	if (o->loaded && !stale) return 0;
 	int r = state_get(cluster_state(o->os->cluster, o->ino), o->ino, &o->record);
-	if (r == 0) {
-		o->loaded = true;
-		return 0;
-	}
-	atomic_store(&o->stale, true);
-	lock_release(&o->lock);
+	if (r == 0) o->loaded = true;
+	else atomic_store(&o->stale, true);
+	return r;
+}
+
+/* A failed refresh unlocks. */
+static int refresh(struct object *o)
+{
+	int r = object_refresh(o);
+	if (r < 0) lock_release(&o->lock);
 	return r;
 }
 
@@ -233,6 +238,7 @@ void table_mark_dirty(struct object *o)
 	o->dirty_since_ns = clock_boot_ns(os->clock);
 	LOCK_GUARD(&os->table_lock);
 	o->in_dirty_list = true;
+	os->dirty_count++;
 	o->holders++;
 	o->dirty_prev = os->dirty_list.dirty_prev;
 	o->dirty_next = &os->dirty_list;
@@ -247,6 +253,7 @@ void table_clear_dirty(struct object *o)
 	lease_want(o, o->opens > 0 ? LEASE_EXCLUSIVE : LEASE_INVALID);
 	LOCK_GUARD(&os->table_lock);
 	o->in_dirty_list = false;
+	os->dirty_count--;
 	o->dirty_prev->dirty_next = o->dirty_next;
 	o->dirty_next->dirty_prev = o->dirty_prev;
 	assert(o->holders > 1);   /* the caller has one of its own */
@@ -266,6 +273,14 @@ struct object *table_oldest_dirty(struct objects *os, int64_t older_than_ns)
 	o->dirty_next = &os->dirty_list;
 	o->dirty_prev->dirty_next = o->dirty_next->dirty_prev = o;
 	return o;
+}
+
+bool table_is_moving(struct objects *os, uint64_t ino)
+{
+	LOCK_GUARD(&os->table_lock);
+	struct object *o;
+	HASH_FIND(hh, os->table, &ino, sizeof(ino), o);
+	return o && o->moving;
 }
 
 void table_want_reap(struct objects *os, uint64_t ino)
@@ -309,4 +324,14 @@ size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max)
 	}
 	os->reap.count = kept;
 	return taken;
+}
+
+void table_give_back(struct objects *os, uint64_t ino, bool gone)
+{
+	lock_acquire(&os->table_lock);
+	struct object *o;
+	HASH_FIND(hh, os->table, &ino, sizeof(ino), o);
+	if (o) o->gone = gone;
+	lock_release(&os->table_lock);
+	if (o) object_drop(o);   /* the hold that table_take_reap took */
 }

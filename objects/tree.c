@@ -1,6 +1,7 @@
 /* The tree: making, linking, removing, renaming. Each is one command in one shard; the state checks what must hold. */
 #include "objects/object.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -40,12 +41,11 @@ static int prepare_create(struct objects *os, struct command_create *c)
 }
 
 /* A direct stream's content is born with it. */
-static int open_new(struct objects *os, uint64_t ino, bool orphan, const struct reference_options *options, struct reference **ret_reference)
+static int open_new(struct objects *os, uint64_t ino, const struct reference_options *options, struct reference **ret_reference)
 {
 	struct object *o;
 	int r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
-	if (orphan) o->orphan = true;
 	if (o->record.flags & CREATE_STREAM_DIRECT && !o->direct) {
 		o->direct = direct_stream_new(o->record.stream.limit_bytes);
 		if (!o->direct) r = -ENOMEM;
@@ -86,7 +86,7 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 	*ret = (struct attributes){ .record = result.record };
 	if (!ret_reference && !(create->flags & CREATE_STREAM_DIRECT)) return 0;
 	struct reference_options options = { .rights = rights };
-	return open_new(os, result.record.ino, create->orphan, &options, ret_reference);
+	return open_new(os, result.record.ino, &options, ret_reference);
 }
 
 /* R7: a name that is given to an object never shows less than what was written before. */
@@ -112,11 +112,9 @@ int object_link(struct objects *os, uint64_t ino, uint64_t parent, const char *e
 	struct command c = { .kind = COMMAND_LINK, .link = { .ino = ino, .parent = parent, .entry = entry_slice(entry, size) } };
 	struct result result;
 	r = object_propose(os, o, &c, false, &result);
-	if (r == 0) {
-		o->orphan = false;
-		object_attributes(o, ret);
-	}
+	if (r == 0) object_attributes(o, ret);
 	object_release(o);
+	if (r == 0) watch_fire(os, parent);
 	return r;
 }
 
@@ -126,8 +124,7 @@ static void orphaned(struct objects *os, uint64_t ino)
 	if (ino == 0) return;
 	struct object *o;
 	if (object_acquire(os, ino, &o) < 0) return;
-	o->orphan = true;
-	if (o->opens == 0) {
+	if (o->record.orphan && o->opens == 0) {
 		if (o->is_dirty) blob_dirty_clear(o);
 		table_want_reap(os, ino);
 	}
@@ -146,10 +143,14 @@ int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t
 int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t size, uint64_t new_parent, const char *new_entry, size_t new_size, uint32_t flags)
 {
 	int r = entry_check(new_entry, new_size);
-	if (r < 0) return r == -EEXIST && (flags & 1) == 0 ? -EBUSY : r;
+	if (r < 0) return r == -EEXIST && (flags & RENAME_NOREPLACE) == 0 ? -EBUSY : r;
 	uint64_t ino;
 	r = state_lookup(cluster_state(os->cluster, parent), parent, entry, size, &ino);
 	if (r == 0) r = commit_before(os, ino);
+	if (r == 0 && (flags & RENAME_EXCHANGE)) {
+		r = state_lookup(cluster_state(os->cluster, new_parent), new_parent, new_entry, new_size, &ino);
+		if (r == 0) r = commit_before(os, ino);
+	}
 	if (r < 0) return r;
 	struct command c = { .kind = COMMAND_RENAME, .rename = { .parent = parent, .entry = entry_slice(entry, size), .new_parent = new_parent,
 		.new_entry = entry_slice(new_entry, new_size), .flags = flags } };

@@ -20,7 +20,7 @@ uint64_t sim_below(struct sim *s, uint64_t bound) { return random_below(&s->rand
 int sim_start(struct sim *s)
 {
 	struct objects_options options = { .commit_interval_ns = NS_PER_SECOND, .inline_max = 12000, .rows_max_bytes = 32 << 10, .dirty_max_bytes = 256 << 10,
-		.stage_max_bytes = 8 << 20, .cached_max = 16, .stream_limit_bytes = 1 << 20 };
+		.stage_max_bytes = 64 << 20, .cached_max = 16, .stream_limit_bytes = 1 << 20 };
 	int r = store_open_sim(s->disk, &s->random.source, s->boot_id, &s->store);
 	if (r < 0) return r;
 	r = cluster_open(s->store, &s->clock.clock, &s->random.source, &s->cluster);
