@@ -50,6 +50,9 @@ struct state_crcs { uint64_t version; uint32_t crc[CRC_BLOCKS]; uint8_t present[
 	uint8_t rows[CRC_BLOCKS / 8];      /* blocks whose newest bytes are in a row: a subset of present */ };
 int state_get_crcs(struct state *s, uint64_t ino, uint64_t mib, struct state_crcs *ret_crcs);  /* -ENOENT: all holes */
 
+/* The first MiB at or after `mib` that is not all holes. -ENOENT: none. */
+int state_find_crcs(struct state *s, uint64_t ino, uint64_t mib, uint64_t *ret_mib, struct state_crcs *ret_crcs);
+
 /* Stream records from the one that contains offset on, or from the oldest kept one. each(): one record, its offset and bytes. Records
  * that are trimmed meanwhile are missing: the offsets show it. */
 int state_read_stream(struct state *s, uint64_t ino, uint64_t offset, int (*each)(void *arg, uint64_t offset, struct slice record), void *arg);

@@ -67,6 +67,24 @@ int state_get_crcs(struct state *s, uint64_t ino, uint64_t mib, struct state_crc
 	return r < 0 ? r : crcs_decode(slice_of(&value), ret_crcs);
 }
 
+int state_find_crcs(struct state *s, uint64_t ino, uint64_t mib, uint64_t *ret_mib, struct state_crcs *ret_crcs)
+{
+	struct state_key from = key_ino_u64(KEY_CRC, ino, mib), all = key_ino(KEY_CRC, ino), below = key_after(&all);
+	struct kv_iter *it = kv_iter_new(s->kv, NULL, key_slice(&from), key_slice(&below));
+	int r = it ? 0 : -ENOMEM;
+
+	if (r == 0 && !kv_iter_valid(s->kv, it)) {
+		r = kv_iter_error(s->kv, it);
+		r = r < 0 ? r : -ENOENT;
+	}
+	if (r == 0)
+		r = crcs_decode(kv_iter_value(s->kv, it), ret_crcs);
+	if (r == 0)
+		*ret_mib = key_last_u64(kv_iter_key(s->kv, it));
+	kv_iter_free(s->kv, it);
+	return r;
+}
+
 /* ---- streams ---- */
 
 struct stream_scan {

@@ -3,6 +3,17 @@
 
 #include <string.h>
 
+/* Bytes that go over others take no more room, so no more is counted than the blob can have. Some hole may be filled by them, so no less
+ * than there was and something: a file that has data and no blocks would be taken for a hole by those who copy it. */
+static uint64_t blocks_now(const struct object *o)
+{
+	uint64_t sectors = BLOCK_SIZE / 512, most = (o->size_now + BLOCK_SIZE - 1) / BLOCK_SIZE * sectors;
+	if (o->record.place == PLACE_INLINE && !o->moving) return (o->size_now + 511) / 512;
+	uint64_t dirty = (o->staged_bytes + o->tail_bytes + BLOCK_SIZE - 1) / BLOCK_SIZE * sectors;
+	uint64_t committed = o->record.place == PLACE_INLINE ? 0 : o->record.blocks;
+	return committed + dirty < most ? committed + dirty : most > committed ? most : committed;
+}
+
 void object_attributes(struct object *o, struct attributes *ret)
 {
 	ret->record = o->record;
@@ -14,7 +25,7 @@ void object_attributes(struct object *o, struct attributes *ret)
 	ret->record.mtime_ns = o->mtime_now_ns;
 	if (ret->record.ctime_ns < o->mtime_now_ns) ret->record.ctime_ns = o->mtime_now_ns;
 	ret->dirty_bytes = o->staged_bytes + o->tail_bytes;
-	ret->record.blocks += (ret->dirty_bytes + 511) / 512;
+	ret->record.blocks = blocks_now(o);
 }
 
 int object_get(struct objects *os, uint64_t ino, struct attributes *ret)

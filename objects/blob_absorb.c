@@ -13,6 +13,7 @@
 #define ABSORB_ROWS 256u          /* rows in one step: 1 MiB, bounds the time an object stays locked */
 #define ABSORB_TRIMS 64u
 #define REAP_BATCH 256u
+#define ABSORB_RETRY_NS NS_PER_SECOND
 
 COUNTER(rows_absorbed, "dios_rows_absorbed_total", "Rows written into heads");
 COUNTER(objects_reaped, "dios_objects_reaped_total", "Unlinked objects freed");
@@ -24,8 +25,8 @@ struct absorption {
 	struct command_absorbed_trim trims[ABSORB_TRIMS];
 	uint32_t row_count, trim_count;
 	uint64_t sides[ABSORB_ROWS];
-	uint32_t side_count;
-	bool more;
+	uint32_t side_count, verified;
+	bool more, unlock;
 };
 
 static int absorb_trim(void *arg, const struct state_trim *trim)
@@ -88,6 +89,35 @@ static int absorb_row(void *arg, const struct state_row *row)
 	return 0;
 }
 
+/* After a failed sync of the head: a row that is not dropped yet is on the disk, not only in the cache. */
+static int verify_row(void *arg, const struct state_row *row)
+{
+	struct absorption *a = arg;
+	while (a->verified < a->row_count && a->rows[a->verified].block < row->block) a->verified++;
+	if (a->verified == a->row_count) return 1;
+	if (row->block != a->rows[a->verified].block) return 0;
+	uint64_t start = row->block * BLOCK_SIZE, size = a->o->record.size;
+	size_t used = start >= size ? 0 : size - start < BLOCK_SIZE ? (size_t)(size - start) : BLOCK_SIZE;
+	uint8_t block[BLOCK_SIZE] = { 0 };
+	if (row->version == a->rows[a->verified].version && !row->side && used > 0) {
+		int r = disk_drop_cache(a->file, start, used);
+		if (r < 0) return r;
+		ssize_t got = disk_pread(a->file, block, used, start);
+		if (got < 0) return (int)got;
+		size_t given = row->bytes.size < used ? row->bytes.size : used;
+		static const uint8_t zeros[BLOCK_SIZE];
+		if (memcmp(block, row->bytes.data, given) != 0 || memcmp(block + given, zeros, used - given) != 0) return -EIO;
+	}
+	return 0;
+}
+
+static int verify_rows(struct absorption *a)
+{
+	if (!a->o->verify_rows || a->row_count == 0) return 0;
+	a->verified = 0;
+	return state_each_row(cluster_state(a->o->os->cluster, a->o->ino), a->o->ino, a->rows[0].block, verify_row, a);
+}
+
 static int absorb_step(struct absorption *a, struct head *head)
 {
 	struct object *o = a->o;
@@ -101,7 +131,9 @@ static int absorb_step(struct absorption *a, struct head *head)
 		if (r < 0) return r;
 	}
 	if (a->row_count + a->trim_count == 0) return 0;
-	r = head_sync(o->os->store->heads, head);
+	/* Unlocked or not: what is newer by then stays in the state, which compares versions. */
+	r = a->unlock ? blob_sync_head_unlocked(o, head) : blob_sync_head(o, head);
+	if (r == 0) r = verify_rows(a);
 	if (r < 0) return r;
 	struct command c = { .kind = COMMAND_ABSORBED, .absorbed = { .ino = o->ino, .rows = a->rows, .row_count = a->row_count,
 		.trims = a->trims, .trim_count = a->trim_count } };
@@ -116,28 +148,35 @@ static int absorb_step(struct absorption *a, struct head *head)
 	return 0;
 }
 
-int blob_absorb(struct object *o)
+/* unlock: others may have the object while the disk works. */
+static int absorb(struct object *o, bool unlock)
 {
-	if (!o->may_have_rows || o->record.kind != KIND_BLOB || o->record.place != PLACE_HEAD) {
-		o->may_have_rows = false;
-		return 0;
-	}
+	if (!blob_unabsorbed(o) || o->record.kind != KIND_BLOB || o->record.place != PLACE_HEAD) return 0;
 	int r = cluster_sync(o->os->cluster);
 	if (r < 0) return r;
 	struct absorption *a = malloc(sizeof(*a));
 	if (!a) return -ENOMEM;
 	a->o = o;
+	a->unlock = unlock;
 	struct head *head;
 	r = head_get(o->os->store->heads, o->ino, true, &head);
 	if (r == 0) {
 		a->file = head_file(head);
-		do r = absorb_step(a, head); while (r == 0 && a->more);
+		if (head_doubtful(o->os->store->heads, head)) r = blob_sync_head(o, head);
+		while (r == 0) {
+			r = absorb_step(a, head);
+			if (r < 0 || !a->more) break;
+			/* What was committed meanwhile is absorbed too, so it is synced. */
+			if (unlock) r = cluster_sync(o->os->cluster);
+		}
 		head_put(o->os->store->heads, head);
 	}
 	free(a);
-	if (r == 0) o->may_have_rows = false;
+	if (r == 0 && !blob_unabsorbed(o)) o->verify_rows = false;
 	return r;
 }
+
+int blob_absorb(struct object *o) { return absorb(o, false); }
 
 /* ---- in the background ------------------------------------------------------------------------------------------- */
 
@@ -151,30 +190,36 @@ static int collect_ino(void *arg, uint64_t ino)
 	return 0;
 }
 
-int64_t absorb_run(struct objects *os)
+static int absorb_one(struct objects *os, uint64_t ino)
 {
-	if (!atomic_exchange(&os->absorb_wanted, false)) return 0;
+	struct object *o;
+	os->absorb_after = ino;
+	int r = cluster_sync(os->cluster);   /* before the object is locked: then there is little left to sync */
+	if (r == 0) r = object_acquire(os, ino, &o);
+	if (r < 0) return r == -ENOENT ? 0 : r;
+	r = absorb(o, true);
+	object_release(o);
+	return r;
+}
+
+void absorb_run(struct objects *os, int64_t until_ns)
+{
+	int64_t now = clock_boot_ns(os->clock);
+	if (now < os->next_absorb_ns || !atomic_exchange(&os->absorb_wanted, false)) return;
 	struct work_list list = { .count = 0 };
+	bool from_first = os->absorb_after == 0;
 	int r = state_each_unabsorbed(cluster_state(os->cluster, ROOT_INO), os->absorb_after, collect_ino, &list);
-	if (r < 0) return r;
-	for (unsigned i = 0; i < list.count; i++) {
-		os->absorb_after = list.inos[i];
-		struct object *o;
-		r = object_acquire(os, list.inos[i], &o);
-		if (r == -ENOENT) continue;
-		if (r < 0) return r;
-		o->may_have_rows = true;
-		r = blob_absorb(o);
-		object_release(o);
-		if (r < 0) {
-			log_warning("objects", "absorbing failed ino=%llu error=%d: its rows stay in the state and are tried again", (unsigned long long)list.inos[i], -r);
-			atomic_store(&os->absorb_wanted, true);
-			return r;
-		}
+	unsigned done = 0;
+	for (; r == 0 && done < list.count && now < until_ns; done++, now = clock_boot_ns(os->clock)) {
+		int e = absorb_one(os, list.inos[done]);
+		if (e == 0) continue;
+		log_warning("objects", "absorbing failed ino=%llu error=%d: its rows stay in the state and are tried again", (unsigned long long)list.inos[done], -e);
+		os->next_absorb_ns = now + ABSORB_RETRY_NS;
 	}
-	if (list.count == sizeof(list.inos) / sizeof(list.inos[0])) atomic_store(&os->absorb_wanted, true);
-	else os->absorb_after = 0;
-	return 0;
+	bool to_last = r == 0 && done == list.count && list.count < sizeof(list.inos) / sizeof(list.inos[0]);
+	/* Until a pass from the first to the last one has taken all. */
+	if (!from_first || !to_last || os->next_absorb_ns > now) atomic_store(&os->absorb_wanted, true);
+	if (to_last) os->absorb_after = 0;
 }
 
 struct reaping { uint64_t inos[REAP_BATCH]; size_t count, orphans; bool heads; };
@@ -217,7 +262,7 @@ int reap_run(struct objects *os)
 	if (r < 0) log_warning("objects", "freeing %zu unlinked objects failed error=%d: they are freed later", reap.count, -r);
 	for (size_t i = 0; i < reap.count; i++) {
 		if (r < 0) table_want_reap(os, reap.inos[i]);
-		else if (reap.heads) head_remove(os->store->heads, reap.inos[i]);
+		else head_remove(os->store->heads, reap.inos[i]);   /* a small blob may have one that it was to move to */
 		table_give_back(os, reap.inos[i], r == 0);
 	}
 	if (r < 0) return r;

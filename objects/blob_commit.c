@@ -11,6 +11,9 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 
+#define OBJECT_ROWS_MAX 1024u     /* 4 MiB */
+#define SHARD_ROWS_MAX 16384u     /* 64 MiB */
+
 /* ---- inline blobs ------------------------------------------------------------------------------------------------ */
 
 static int commit_inline(struct object *o, bool durable)
@@ -95,6 +98,13 @@ static bool cut_is_due(const struct object *o)
 	return o->record.place == PLACE_HEAD && o->size_now > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut;
 }
 
+/* Rows are bounded: past that a commit waits until the head has taken them. */
+static int rows_wait(struct object *o)
+{
+	bool many = o->record.rows >= OBJECT_ROWS_MAX || state_row_count(cluster_state(o->os->cluster, o->ino)) >= SHARD_ROWS_MAX;
+	return many && o->record.rows > 0 ? blob_absorb(o) : 0;
+}
+
 static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 {
 	struct object *o = p->o;
@@ -115,6 +125,8 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 			int r = plan_propose(p, reach > o->record.size ? reach : o->record.size, 0, false);
 			if (r < 0) return r;
 			o->committed_blocks = block;
+			r = rows_wait(o);
+			if (r < 0) return r;
 		}
 		int r = plan_block(p, file, block, size, &next);
 		if (r < 0) return r;
@@ -134,9 +146,12 @@ static int commit_head(struct object *o, bool durable)
 	struct head *head = NULL;
 	int r = 0;
 	if (o->tail_bytes > 0 || o->moving) {
-		r = head_get(heads, o->ino, true, &head);
-		if (r == 0) r = head_sync(heads, head);
+		r = blob_learn_tail(o);
+		if (r == 0) r = head_get(heads, o->ino, true, &head);
+		if (r == 0 && o->tail_synced != o->tail_writes) r = blob_sync_head(o, head);
+		if (r == 0) o->tail_synced = o->tail_writes;
 	}
+	if (r == 0) r = rows_wait(o);
 	if (r == 0) r = commit_blocks(&p, head ? head_file(head) : NULL, durable);
 	if (head) head_put(heads, head);
 	plan_done(&p);
@@ -189,10 +204,6 @@ int blob_resize(struct object *o, uint64_t size)
 	}
 	if (r == 0) r = plan_propose(&p, size, o->stage_seq, false);
 	plan_done(&p);
-	if (r == 0 && size < old && o->record.place == PLACE_HEAD) {
-		o->may_have_rows = true;
-		atomic_store(&o->os->absorb_wanted, true);
-	}
 	blob_dirty_clear(o);
 	return r;
 }
@@ -224,8 +235,6 @@ static int zero_head(struct object *o, struct plan *p, uint64_t offset, uint64_t
 	struct command_range hole = { .block = first, .count = last - first };
 	p->command.commit.holes = &hole;
 	p->command.commit.hole_count = hole.count > 0;
-	o->may_have_rows = true;
-	atomic_store(&o->os->absorb_wanted, true);
 	return plan_propose(p, size, o->stage_seq, false);
 }
 

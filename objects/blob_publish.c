@@ -71,7 +71,7 @@ static int publish_tail(struct plan *plan, const struct publication *p, uint64_t
 	struct head *head;
 	r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;
-	r = head_sync(heads, head);
+	r = blob_sync_head(o, head);
 	if (r == 0) r = plan_add_tail_run(plan, head_file(head), first, last + 1, p->size);
 	head_put(heads, head);
 	return r;
@@ -131,11 +131,10 @@ static int publish_moving(struct plan *plan, const struct publication *p)
 }
 
 /* Nothing of a publication that was refused stays on the disk. One whose outcome is not known may be part of the object. */
-static void publish_undo(struct object *o, int error)
+static void publish_undo(struct object *o)
 {
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	if (error == -EIO) return;
 	if (o->record.place == PLACE_INLINE) {
 		head_remove(heads, o->ino);
 	} else if (o->tail_bytes > 0 && head_get(heads, o->ino, false, &head) == 0) {
@@ -177,13 +176,9 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	plan.command.commit.base_version = base_version;
 	struct command_patch patch;
 	r = publish_content(&plan, &p, &patch);
+	bool proposed = r == 0;
 	if (r == 0) r = plan_propose(&plan, p.size, o->stage_seq, durable);
-	if (r < 0) {
-		publish_undo(o, r);
-	} else if (o->record.place == PLACE_HEAD) {
-		o->may_have_rows = true;
-		atomic_store(&o->os->absorb_wanted, true);
-	}
+	if (r < 0 && !(proposed && r == -EIO)) publish_undo(o);
 	plan_done(&plan);
 	blob_dirty_clear(o);
 	atomic_fetch_sub(&o->os->publishing, 1);
@@ -204,10 +199,10 @@ static int clone_inline(struct object *from, struct object *to)
 static int clone_checksums(struct object *from, struct plan *plan)
 {
 	uint64_t blocks = (from->record.size + BLOCK_SIZE - 1) / BLOCK_SIZE;
-	for (uint64_t mib = 0; mib * CRC_BLOCKS < blocks; mib++) {
+	for (uint64_t mib = 0;; mib++) {
 		struct state_crcs crcs;
-		int r = state_get_crcs(cluster_state(from->os->cluster, from->ino), from->ino, mib, &crcs);
-		if (r == -ENOENT) continue;
+		int r = state_find_crcs(cluster_state(from->os->cluster, from->ino), from->ino, mib, &mib, &crcs);
+		if (r == -ENOENT || (r == 0 && mib * CRC_BLOCKS >= blocks)) break;
 		if (r < 0) return r;
 		if (plan->tail_count > 0 && mib * CRC_BLOCKS - plan->tail_block >= PLAN_TAIL_BLOCKS_MAX) {
 			r = plan_propose(plan, mib * CRC_BLOCKS * BLOCK_SIZE, 0, false);
@@ -235,7 +230,10 @@ static int clone_head(struct object *from, struct object *to)
 	if (r == 0) r = head_sync(heads, target);
 	if (source) head_put(heads, source);
 	if (target) head_put(heads, target);
-	if (r < 0) return r;
+	if (r < 0) {
+		head_remove(heads, to->ino);   /* nothing refers to it, and it is not to be believed */
+		return r;
+	}
 	struct plan plan;
 	plan_init(&plan, to);
 	blob_dirty_begin(to);

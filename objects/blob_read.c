@@ -155,7 +155,7 @@ static int read_head(struct object *o, uint64_t offset, uint8_t *data, size_t si
 	rr.have = blocks <= sizeof(small) ? small : (large = malloc(blocks));
 	if (!rr.have) return -ENOMEM;
 	memset(rr.have, 0, blocks);
-	if (o->may_have_rows) {
+	if (o->record.rows > 0) {
 		int r = state_each_row(cluster_state(o->os->cluster, o->ino), o->ino, rr.first, each_row, &rr);
 		if (r < 0) return r;
 	}

@@ -2,7 +2,8 @@
  *
  *   below tail_base                      -> staging log
  *   at or past it, few in all            -> staging log (they will travel as rows or inline bytes in one command)
- *   at or past it, many                  -> the head, at their final place (tail), the range noted in the staging log
+ *   at or past it, many                  -> the head, at their final place (tail), the range noted in the staging log, its checksums kept;
+ *                                           each byte once: what overwrites the tail is staged
  *
  * An inline blob that outgrows inline_max moves first: its whole content becomes a tail from 0 of a head that nothing refers to yet.
  * Before the first tail byte of a blob whose committed content was cut lately, what the head still holds past the cut is removed, after the
@@ -22,6 +23,8 @@ uint64_t blob_tail_base(const struct object *o)
 void blob_dirty_clear(struct object *o)
 {
 	extents_clear(&o->dirty);
+	tail_clear(&o->tail);
+	o->tail_unknown = false;
 	for (size_t i = 0; i < o->note_count; i++) stage_release(o->os->store->stage, o->notes[i]);
 	o->note_count = 0;
 	o->staged_bytes = o->tail_bytes = 0;
@@ -103,19 +106,22 @@ static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, 
 	return 0;
 }
 
-static int note_tail(struct object *o, uint64_t offset, uint64_t size)
+static int note_tail(struct object *o, uint64_t offset, const void *data, size_t size)
 {
 	int r = 0;
+	o->tail_writes++;
+	if (size == 0) return 0;
 	if (o->publishing) dirty_note(o, offset + size, 0);
 	else r = blob_note(o, STAGE_TAIL, offset, size);
 	if (r == 0) r = extents_put(&o->dirty, EXTENT_TAIL, offset, size, (struct stage_place){ 0 });
+	if (r == 0 && tail_put(&o->tail, offset, data, size) < 0) o->tail_unknown = true;
 	return r;
 }
 
 int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t size)
 {
 	assert(offset >= blob_tail_base(o));
-	if (o->tail_bytes == 0 && !o->moving && o->may_have_rows) {
+	if (o->tail_bytes == 0 && !o->moving && o->record.trims > 0) {
 		int r = blob_absorb(o);
 		if (r < 0) return r;
 	}
@@ -126,7 +132,7 @@ int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t 
 	r = disk_pwrite(head_file(head), data, size, offset);
 	head_put(heads, head);
 	if (r < 0) return r;
-	r = note_tail(o, offset, size);
+	r = note_tail(o, offset, data, size);
 	if (r == 0) o->tail_bytes += size;
 	return r;
 }
@@ -166,7 +172,8 @@ int blob_move_to_head(struct object *o)
 	if (end > 0) r = disk_pwrite(head_file(head), content, end, 0);
 	head_put(heads, head);
 	if (r < 0) return r;
-	if (end > 0) r = note_tail(o, 0, end);
+	tail_clear(&o->tail);
+	r = note_tail(o, 0, content, end);
 	if (r < 0) return r;
 	o->moving = true;
 	o->staged_bytes = 0;
@@ -190,6 +197,28 @@ static int make_room(struct object *o, uint64_t end)
 	return 0;
 }
 
+/* A byte of the tail is written once: what comes over it is staged. */
+static int write_past_base(struct object *o, uint64_t offset, const uint8_t *data, size_t size, size_t *ret_done)
+{
+	int r = blob_learn_tail(o);
+	while (r == 0 && size > 0) {
+		const struct tail_run *run = tail_find(&o->tail, offset);
+		bool over = run && run->offset <= offset;
+		uint64_t bound = !run ? size : over ? run->offset + run->size - offset : run->offset - offset;
+		size_t piece = size < bound ? size : (size_t)bound;
+		if (over) {
+			r = write_staged(o, offset, data, piece, ret_done);
+		} else {
+			r = blob_write_tail(o, offset, data, piece);
+			*ret_done += r == 0 ? piece : 0;
+		}
+		offset += piece;
+		data += piece;
+		size -= piece;
+	}
+	return r;
+}
+
 static int write_pieces(struct object *o, uint64_t offset, const uint8_t *data, size_t size, size_t *ret_done)
 {
 	uint64_t end = offset + size, base = blob_tail_base(o);
@@ -207,12 +236,7 @@ static int write_pieces(struct object *o, uint64_t offset, const uint8_t *data, 
 		int r = write_staged(o, offset, data, staged_size, ret_done);
 		if (r < 0) return r;
 	}
-	if (staged_size < size) {
-		int r = blob_write_tail(o, offset + staged_size, data + staged_size, size - staged_size);
-		if (r < 0) return r;
-		*ret_done = size;
-	}
-	return 0;
+	return staged_size < size ? write_past_base(o, offset + staged_size, data + staged_size, size - staged_size, ret_done) : 0;
 }
 
 ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, size_t size)
@@ -243,6 +267,8 @@ static int replay_extent(struct object *o, const struct stage_record *record)
 			o->moving = true;
 		}
 		o->tail_bytes += record->size;
+		o->tail_writes++;
+		o->tail_unknown = true;
 	}
 	int r = extents_put(&o->dirty, kind, record->offset, record->size, record->place);
 	if (r < 0) return r;

@@ -19,6 +19,7 @@
 #include "base/lock.h"
 #include "objects/extents.h"
 #include "objects/objects.h"
+#include "objects/tail.h"
 
 #define BLOB_SIZE_MAX ((16ULL << 40) - BLOCK_SIZE)   /* bytes: ext4's largest file */
 #define ROW_BYTES_MAX (1u << 20)                     /* row bytes in one command */
@@ -49,6 +50,9 @@ struct object {
 	size_t note_count, note_capacity;
 	uint64_t staged_bytes;        /* of dirty, in the staging log */
 	uint64_t tail_bytes;          /* of dirty, in the head */
+	struct tail tail;             /* its checksums */
+	bool tail_unknown;            /* an earlier daemon's: they are not known yet */
+	uint64_t tail_writes, tail_synced;   /* writes into the head ever; as many of them as have been synced */
 	bool is_dirty;                /* dirty has ranges, or size or mtime differ from the record */
 	uint64_t size_now;            /* meaningful while is_dirty */
 	int64_t mtime_now_ns;
@@ -57,13 +61,14 @@ struct object {
 	uint64_t committed_blocks;    /* those below are committed as they are: by the first commands of a commit of which a later one failed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
-	bool may_have_rows;           /* false: certainly no rows or trims in the state */
+	bool verify_rows;             /* a sync of the head has failed: rows are read back when they are absorbed */
 	struct object *dirty_prev, *dirty_next;   /* objects.dirty_list, guarded by table_lock */
 	bool in_dirty_list;
 
 	uint64_t change;              /* grows with every write: distinguishes uncommitted contents of one version */
-	uint64_t error_count;         /* failed background commits: each handle reports the newest once */
+	uint64_t error_count;         /* failed background commits: each handle reports the newest once, if it lasts */
 	int last_error;
+	uint64_t sync_errors;         /* failed syncs of the head: each handle reports that there was one, once */
 	bool changed;                 /* somebody must be told when the lock is released */
 	struct direct_stream *direct; /* memory-only stream content */
 	unsigned stream_writers;
@@ -77,7 +82,7 @@ struct reference {
 	uint8_t id[REFERENCE_ID_SIZE];
 	_Atomic unsigned count;
 	UT_hash_handle hh;            /* objects.references, guarded by table_lock */
-	uint64_t errors_seen;         /* object's error_count when this handle last reported */
+	uint64_t errors_seen, sync_errors_seen;   /* the object's counts when this handle last reported */
 	struct reference *stream_next; /* of the same stream; guarded by the object's lock */
 	uint64_t stream_position;     /* bytes below have been read by this follower */
 };
@@ -112,6 +117,7 @@ struct objects {
 	_Atomic bool sides_wanted;    /* there are side files */
 	int64_t next_sides_ns;
 	uint64_t absorb_after;        /* where absorbing goes on */
+	int64_t next_absorb_ns;       /* after a failure */
 	_Atomic bool absorb_wanted;
 	_Atomic bool unsynced;        /* something was acknowledged since the last sync */
 	int64_t next_sync_ns;
@@ -174,6 +180,12 @@ uint64_t blob_tail_base(const struct object *o);     /* UINT64_MAX: nothing goes
 int blob_head_reset(struct object *o);               /* an empty head, for a blob that none belongs to yet */
 int blob_replay(struct objects *os, const struct stage_record *record);   /* at start, for each uncommitted record */
 
+/* blob_repair.c: locked */
+int blob_sync_head(struct object *o, struct head *head);            /* or repairs one that is doubtful */
+int blob_sync_head_unlocked(struct object *o, struct head *head);   /* not locked meanwhile; a doubtful one: -EIO */
+int blob_learn_tail(struct object *o);               /* the checksums of a tail that an earlier daemon wrote */
+void blob_presync(struct object *o);                 /* held, not locked: the tail's bytes reach the disk before its commit */
+
 /* blob_commit.c: locked */
 int blob_commit(struct object *o, bool durable);     /* 0 and nothing dirty, or an error and everything still dirty */
 int blob_resize(struct object *o, uint64_t size);    /* truncation, growth */
@@ -182,8 +194,9 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 int blob_clone(struct object *from, struct object *to);
 
 /* blob_absorb.c */
+static inline bool blob_unabsorbed(const struct object *o) { return o->record.rows + o->record.trims > 0; }
 int blob_absorb(struct object *o);                   /* locked: rows and trims into the head, synced, dropped */
-int64_t absorb_run(struct objects *os);
+void absorb_run(struct objects *os, int64_t until_ns);
 int reap_run(struct objects *os);
 int heads_collect(struct objects *os);               /* at start: heads and side files that nothing refers to */
 

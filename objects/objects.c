@@ -4,23 +4,14 @@
 #include <string.h>
 #include "base/log.h"
 
-#define RUN_INTERVAL_NS (200 * NS_PER_MS)    /* how often background work looks: commit_interval is kept to within this */
-
-/* Bytes of a tail reach the disk before the object is locked for its commit, so that its writers wait only for the rest. */
-static void presync_tail(struct object *o)
-{
-	struct head *head;
-	lock_acquire(&o->lock);
-	bool much = o->tail_bytes >= (8u << 20);
-	lock_release(&o->lock);
-	if (!much || head_get(o->os->store->heads, o->ino, false, &head) < 0) return;
-	head_sync(o->os->store->heads, head);
-	head_put(o->os->store->heads, head);
-}
+/* What returned is durable within commit_interval: half of it until it is committed, a quarter until the log is synced, and twice the time
+ * between two looks. */
+#define RUN_INTERVAL_NS (100 * NS_PER_MS)
+#define WORK_NS (100 * NS_PER_MS)            /* of absorbing, and of freeing, at a time: then commits and syncs have their turn */
 
 static int commit_held(struct object *o)
 {
-	presync_tail(o);
+	blob_presync(o);
 	int r = object_lock(o);
 	if (r < 0) return r == -ENOENT ? 0 : r;
 	r = blob_commit(o, false);
@@ -69,6 +60,9 @@ static int recover(struct objects *os)
 	while (reap_run(os) > 0) {}
 	/* One that fails stays dirty and is tried again: a full disk must not keep the node from starting. */
 	commit_older(os, INT64_MAX);
+	/* The second within which those bytes were to be durable may be over. */
+	r = cluster_sync(os->cluster);
+	if (r < 0) return r;
 	atomic_store(&os->absorb_wanted, true);
 	return heads_collect(os);
 }
@@ -106,10 +100,11 @@ int64_t objects_run_due(struct objects *os)
 	commit_older(os, now - half);
 	if (now >= os->next_sync_ns && atomic_exchange(&os->unsynced, false)) {
 		if (cluster_sync(os->cluster) < 0) log_error("objects", "sync of the log failed: nothing more is acknowledged as durable");
-		os->next_sync_ns = clock_boot_ns(os->clock) + half;
+		os->next_sync_ns = clock_boot_ns(os->clock) + half / 2;
 	}
-	absorb_run(os);
-	reap_run(os);
+	absorb_run(os, clock_boot_ns(os->clock) + WORK_NS);
+	int64_t reap_until = clock_boot_ns(os->clock) + WORK_NS;
+	while (reap_run(os) > 0 && clock_boot_ns(os->clock) < reap_until) {}
 	sides_run(os, now);
 	cluster_maintain(os->cluster);
 	return RUN_INTERVAL_NS;

@@ -78,9 +78,16 @@ int plan_add_tail(struct plan *p, uint64_t block, bool present, uint32_t crc)
 
 int plan_add_tail_run(struct plan *p, struct disk_file *file, uint64_t block, uint64_t end, uint64_t size)
 {
-	uint32_t crcs[CRC_BLOCKS];
+	uint32_t crcs[CRC_BLOCKS], crc;
 	while (block < end) {
-		size_t count = end - block < CRC_BLOCKS ? (size_t)(end - block) : CRC_BLOCKS;
+		if (tail_block_crc(&p->o->tail, block, plan_block_used(block, size), &crc)) {
+			int r = plan_add_tail(p, block, true, crc);
+			if (r < 0) return r;
+			block++;
+			continue;
+		}
+		size_t count = 1;
+		while (count < CRC_BLOCKS && block + count < end && !tail_block_crc(&p->o->tail, block + count, plan_block_used(block + count, size), &crc)) count++;
 		int r = blob_crc_blocks(file, block, count, size, crcs);
 		for (size_t i = 0; r == 0 && i < count; i++) r = plan_add_tail(p, block + i, true, crcs[i]);
 		if (r < 0) return r;
@@ -114,10 +121,7 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	struct result result;
 	int r = object_propose(o->os, o, &p->command, durable, &result);
 	if (r < 0) return r;
-	if (p->row_count > 0) {
-		o->may_have_rows = true;
-		atomic_store(&o->os->absorb_wanted, true);
-	}
+	if (blob_unabsorbed(o)) atomic_store(&o->os->absorb_wanted, true);
 	plan_reset_rows(p);
 	p->tail_count = 0;
 	p->command.seq = 0;

@@ -22,6 +22,12 @@ static int produced_check(const struct object *o, const struct reference_options
 	return o->record.produced == PRODUCED_FAILED ? -EIO : 0;
 }
 
+static void errors_mark_seen(struct reference *r, const struct object *o)
+{
+	r->errors_seen = o->error_count;
+	r->sync_errors_seen = o->sync_errors;
+}
+
 /* The object is locked and held; its hold passes to the reference. */
 int reference_make(struct object *o, const struct reference_options *options, struct reference **ret_reference)
 {
@@ -31,7 +37,7 @@ int reference_make(struct object *o, const struct reference_options *options, st
 	r->object = o;
 	r->options = *options;
 	if (r->options.range_length == 0) r->options.range_length = UINT64_MAX;
-	r->errors_seen = o->error_count;
+	errors_mark_seen(r, o);
 	atomic_store(&r->count, 1);
 	random_fill(cluster_random(o->os->cluster), r->id, sizeof(r->id));
 	if (o->opens++ == 0 && !o->is_dirty) lease_want(o, LEASE_EXCLUSIVE);
@@ -185,22 +191,24 @@ ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, 
 	if (append) offset = blob_size_now(o);
 	e = range_contains(r, offset, size);
 	if (e == 0 && kills_privilege && size > 0) e = kill_privilege(o);
+	uint64_t errors = o->sync_errors;
 	ssize_t n = e < 0 ? e : blob_write_locked(o, offset, data, size);
+	if (n < 0 && errors != o->sync_errors) errors_mark_seen(r, o);
+	object_unlock(o);
 	if (n > 0 && r->options.sync) {
-		e = blob_commit(o, true);
+		e = reference_sync(r);
 		if (e < 0) n = e;
 	}
-	object_unlock(o);
 	return n;
 }
 
-/* A failed background commit is told once to each handle (R6). */
+/* A failed sync is told once to each handle, and so is a failed background commit that has not succeeded since (R6). */
 static int take_error(struct reference *r)
 {
 	struct object *o = r->object;
-	if (r->errors_seen == o->error_count) return 0;
-	r->errors_seen = o->error_count;
-	return o->last_error;
+	int e = r->sync_errors_seen != o->sync_errors ? -EIO : r->errors_seen != o->error_count ? o->last_error : 0;
+	errors_mark_seen(r, o);
+	return e;
 }
 
 int reference_flush(struct reference *r)
@@ -212,17 +220,18 @@ int reference_flush(struct reference *r)
 	return e;
 }
 
+/* Others go on with the object while the disk works. */
 int reference_sync(struct reference *r)
 {
 	struct object *o = r->object;
+	blob_presync(o);
 	int e = object_lock(o);
 	if (e < 0) return e;
-	bool dirty = o->is_dirty;
 	e = take_error(r);
-	if (e == 0 && dirty) e = blob_commit(o, true);
+	if (e == 0 && o->is_dirty) e = blob_commit(o, false);
+	if (e < 0) errors_mark_seen(r, o);
 	object_unlock(o);
-	if (e == 0 && !dirty) e = cluster_sync(r->os->cluster);
-	return e;
+	return e < 0 ? e : cluster_sync(r->os->cluster);
 }
 
 int reference_allocate(struct reference *r, int mode, uint64_t offset, uint64_t size)
@@ -247,25 +256,27 @@ int reference_allocate(struct reference *r, int mode, uint64_t offset, uint64_t 
 
 /* ---- SEEK_DATA, SEEK_HOLE ---------------------------------------------------------------------------------------- */
 
+/* The first block at or after `block` that is present, or is a hole. What is not there is not walked over: a blob may be a hole of
+ * tebibytes. */
 static int next_present(struct object *o, uint64_t block, uint64_t blocks, bool want, uint64_t *ret_block)
 {
+	struct state *state = cluster_state(o->os->cluster, o->ino);
 	struct state_crcs crcs;
-	uint64_t mib = UINT64_MAX;
-	bool have = false;
-	for (; block < blocks; block++) {
-		if (block / CRC_BLOCKS != mib) {
-			mib = block / CRC_BLOCKS;
-			int e = state_get_crcs(cluster_state(o->os->cluster, o->ino), o->ino, mib, &crcs);
-			if (e < 0 && e != -ENOENT) return e;
-			have = e == 0;
-		}
-		if (!have && want) {
-			block = (mib + 1) * CRC_BLOCKS - 1;
-			continue;
+	uint64_t mib;
+	for (; block < blocks; block = (mib + 1) * CRC_BLOCKS) {
+		int e = state_find_crcs(state, o->ino, block / CRC_BLOCKS, &mib, &crcs);
+		if (e < 0 && e != -ENOENT) return e;
+		if (e == -ENOENT || mib > block / CRC_BLOCKS) {
+			if (!want) break;
+			if (e == -ENOENT) mib = UINT64_MAX / CRC_BLOCKS - 1;
+			block = mib * CRC_BLOCKS;
+			if (block >= blocks) break;
 		}
 		unsigned i = block % CRC_BLOCKS;
-		bool present = have && (crcs.present[i / 8] >> (i % 8) & 1);
-		if (present == want) break;
+		while (i < CRC_BLOCKS && (crcs.present[i / 8] >> (i % 8) & 1) != want) i++;
+		if (i == CRC_BLOCKS) continue;
+		block = mib * CRC_BLOCKS + i;
+		break;
 	}
 	*ret_block = block < blocks ? block : blocks;
 	return 0;

@@ -191,9 +191,11 @@ static ssize_t follow(struct reference *r, uint64_t *offset, bool first, void *d
 		uint64_t left = op->range_length - (*offset - op->range_offset);
 		n = read_any(o, offset, data, size < left ? size : left, whole, ret_size);
 	}
-	if (n > 0) {
+	if (n >= 0 || n == -EAGAIN) {
+		/* Who waits at an offset does not need what lies before it. */
+		bool moved = *offset != r->stream_position;
 		r->stream_position = *offset;
-		release_read(o);
+		if (moved) release_read(o);
 	}
 	object_unlock(o);
 	return n;

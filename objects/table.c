@@ -45,6 +45,7 @@ static void object_free(struct object *o)
 	assert(!o->in_dirty_list && o->opens == 0);
 	extents_done(&o->dirty);
 	free(o->notes);
+	tail_done(&o->tail);
 	direct_stream_free(o->direct);
 	lock_done(&o->lock);
 	counter_add(&objects_in_memory, -1);
@@ -57,7 +58,6 @@ static struct object *object_new(struct objects *os, uint64_t ino)
 	if (!o) return NULL;
 	o->ino = ino;
 	o->os = os;
-	o->may_have_rows = true;
 	lock_init(&o->lock, "object", LOCK_OBJECT);
 	extents_init(&o->dirty, release_staged, o);
 	counter_add(&objects_in_memory, 1);

@@ -213,6 +213,12 @@ int head_sync(struct heads *h, struct head *head)
 	return r;
 }
 
+bool head_doubtful(struct heads *h, struct head *head)
+{
+	LOCK_GUARD(&h->lock);
+	return head->doubtful;
+}
+
 void head_trust(struct heads *h, struct head *head)
 {
 	LOCK_GUARD(&h->lock);

@@ -16,6 +16,7 @@ void head_put(struct heads *h, struct head *head);
 struct disk_file *head_file(struct head *head);                   /* borrowed while the head is held */
 /* fdatasync, and the folder's sync if the file is new. After a failure the head is marked doubtful: -EIO until head_trust. */
 int head_sync(struct heads *h, struct head *head);
+bool head_doubtful(struct heads *h, struct head *head);
 void head_trust(struct heads *h, struct head *head);              /* its bytes were written anew and read back past the cache */
 int head_remove(struct heads *h, uint64_t ino);                   /* -ENOENT is success */
 int heads_list(struct heads *h, int (*each)(void *arg, uint64_t ino), void *arg);

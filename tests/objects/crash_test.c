@@ -97,8 +97,25 @@ static void P9_privilege_goes_with_the_bytes(void)
 	node_close(&node);
 }
 
+/* The bytes were to be durable within a second, of which the death of the daemon takes nothing away. */
+static void test_power_cut_after_a_kill(void)
+{
+	node_open(&node);
+	uint64_t ino = node_make(&node, "file", KIND_BLOB, 0600, 0);
+	struct reference *r = node_reference(&node, ino, RIGHTS);
+	node_write(r, 0, 100, 'a');
+	reference_close(r);
+	node_kill(&node);
+	node_power_cut(&node);
+	r = node_reference(&node, ino, RIGHTS);
+	ok(node_reads(r, 0, 100, 'a'), "what the next daemon finds uncommitted is durable when it has started");
+	reference_close(r);
+	node_close(&node);
+}
+
 int main(void)
 {
+	test_power_cut_after_a_kill();
 	test_growth_to_a_hole();
 	R7_exchange_commits_both();
 	P9_privilege_goes_with_the_bytes();
