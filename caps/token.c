@@ -84,11 +84,13 @@ int token_narrow(struct token *token, const struct caveat *caveat)
 	return r;
 }
 
-static int token_check_chain(const struct token *token, const struct token_key *key)
+int token_check(const struct token *token, const struct token_key *key)
 {
 	uint8_t tag[TOKEN_TAG_SIZE];
 	int r;
 
+	if (token->key_id != key->id)
+		return -ENOKEY;
 	if (token->caveat_count > TOKEN_CAVEATS_MAX)
 		return -EACCES;
 	r = chain_start(token, key, tag);
@@ -153,9 +155,7 @@ int token_verify(const struct token *token, const struct token_key *key, uint64_
 	};
 	int r;
 
-	if (token->key_id != key->id)
-		return -ENOKEY;
-	r = token_check_chain(token, key);
+	r = token_check(token, key);
 	if (r < 0)
 		return r;
 	if (token->epoch != epoch)

@@ -81,6 +81,8 @@ int token_mint(const struct token_key *key, struct random_source *random, const 
  * holds the same node or task, or a once. -EINVAL: the caveat is not well formed or of an unknown kind, or another node
  * or task is already demanded; -E2BIG past TOKEN_CAVEATS_MAX; -ENOMEM. */
 int token_narrow(struct token *token, const struct caveat *caveat);
+/* Checks the chain alone (constant time): a token of ours, whatever has become of it. -ENOKEY, -EACCES, -ENOMEM as below. */
+int token_check(const struct token *token, const struct token_key *key);
 /* Checks the chain (constant time), then every caveat. `epoch` is the object's current capability epoch. Revocation by id
  * and the spending of a once are the caller's. -ENOKEY: made under another key id. -EACCES: forged, of another epoch
  * (older: revoked; newer: of an object that is gone), expired, for another node or task, with an unknown caveat, or

@@ -101,22 +101,12 @@ int capability_open(struct objects *os, uint64_t ino, const struct token_grant *
 		op.range_length = grant->length;
 	}
 	if (grant->expiry_ns != INT64_MAX) op.expiry_ns = grant->expiry_ns;
-	struct reference *r;
-	int e = reference_open(os, ino, &op, &r);
-	if (e < 0) return e;
-	if (grant->once) {
-		/* Last, so that an open that fails for another reason does not spend it; durable, so that a power cut does not give it back. */
-		struct command c = { .kind = COMMAND_SPEND, .spend = { .expiry_ns = grant->once_until_ns } };
-		memcpy(c.spend.once_id, grant->once_id, sizeof(c.spend.once_id));
-		struct result result;
-		e = object_propose(os, NULL, &c, true, &result);
-		if (e < 0) {
-			reference_close(r);
-			return e;
-		}
-	}
-	*ret_reference = r;
-	return 0;
+	if (!grant->once) return reference_open(os, ino, &op, ret_reference);
+	/* Last, so that an open that fails for another reason does not spend it; durable, so that a power cut does not give it back. Before the
+	 * reference is made: one that is refused has never been a writer, whose end may end a stream. */
+	struct command c = { .kind = COMMAND_SPEND, .spend = { .expiry_ns = grant->once_until_ns } };
+	memcpy(c.spend.once_id, grant->once_id, sizeof(c.spend.once_id));
+	return reference_open_after(os, ino, &op, &c, ret_reference);
 }
 
 static int may_revoke(struct objects *os, const struct caller *caller, uint64_t ino)
@@ -138,6 +128,19 @@ static int propose_revoke(struct objects *os, struct command_revoke *revoke)
 	return e;
 }
 
+/* Ids are revoked for whatever object: a text made up around another's id and the caller's own object must not do it. */
+static int check_ours(struct objects *os, uint64_t ino, const struct token *token)
+{
+	struct attributes attributes;
+	struct token_key key;
+	int e = object_get(os, ino, &attributes);
+	if (e == 0) e = cluster_token_key(os->cluster, attributes.record.realm, token->key_id, &key);
+	if (e < 0) return e == -ENOKEY ? -EACCES : e;
+	e = token_check(token, &key);
+	explicit_bzero(&key, sizeof(key));
+	return e;
+}
+
 int capability_revoke(struct objects *os, const struct caller *caller, const char *text, size_t size)
 {
 	struct token token;
@@ -146,6 +149,7 @@ int capability_revoke(struct objects *os, const struct caller *caller, const cha
 	uint64_t ino;
 	e = object_find(os, &token.name, &ino);
 	if (e == 0) e = may_revoke(os, caller, ino);
+	if (e == 0) e = check_ours(os, ino, &token);
 	if (e < 0) return e;
 	/* Kept until every token with this id has expired by itself: its own expiry is a caveat that others may lack, so for ever. */
 	struct command_revoke revoke = { .ino = ino, .expiry_ns = INT64_MAX };

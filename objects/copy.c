@@ -60,6 +60,8 @@ int object_clone(struct objects *os, struct reference *from, const struct comman
 	r = reference_clone(from, to);
 	if (r == 0) r = object_get(os, ret->record.ino, ret);
 	reference_close(to);
-	if (r < 0 && create->parent != 0) object_unlink(os, create->parent, (const char *)create->entry.data, create->entry.size, false);
+	if (r == 0) return 0;
+	if (create->parent != 0) (void)object_unlink(os, create->parent, (const char *)create->entry.data, create->entry.size, false);
+	else if (!create->orphan) (void)object_delete(os, ret->record.ino);
 	return r;
 }

@@ -205,6 +205,7 @@ int sides_collect(struct objects *os);               /* removes the side files t
 void sides_run(struct objects *os, int64_t now_ns);  /* in the background, while there are any */
 
 /* reference.c */
+int reference_open_after(struct objects *os, uint64_t ino, const struct reference_options *options, struct command *c /* NULL: none */, struct reference **ret_reference);
 int reference_make(struct object *o, const struct reference_options *options, struct reference **ret_reference);
 int reference_check_right(const struct reference *r, uint32_t right);   /* -EBADF, or -EACCES past its expiry */
 
@@ -218,6 +219,7 @@ void stream_opened(struct object *o, struct reference *r);
 void stream_closed(struct object *o, struct reference *r);
 struct direct_stream *direct_stream_new(uint64_t limit_bytes);
 void direct_stream_free(struct direct_stream *s);
+void direct_stream_set_limit(struct direct_stream *s, uint64_t limit_bytes);
 ssize_t direct_stream_append(struct direct_stream *s, const void *data, size_t size);
 /* One record that contains or follows *offset: up to size bytes from *offset on; -EAGAIN: none yet; -EIO: gone. whole: the whole record or -EMSGSIZE. */
 ssize_t direct_stream_read(struct direct_stream *s, uint64_t *offset, void *data, size_t size, bool whole, size_t *ret_size);

@@ -4,6 +4,7 @@
 int object_propose(struct objects *os, struct object *o, struct command *c, bool durable, struct result *ret_result)
 {
 	int r = cluster_propose(os->cluster, c, durable, ret_result);
+	if (r == -EIO && o) atomic_store(&o->stale, true);   /* the outcome is not known: it may have been applied */
 	if (r < 0) return r;
 	if (!durable) atomic_store(&os->unsynced, true);
 	uint64_t own = o && ret_result->has_record && ret_result->record.ino == o->ino ? o->ino : 0;

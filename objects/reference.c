@@ -47,16 +47,24 @@ int reference_make(struct object *o, const struct reference_options *options, st
 	return 0;
 }
 
-int reference_open(struct objects *os, uint64_t ino, const struct reference_options *options, struct reference **ret_reference)
+/* Opens if the command succeeds. */
+int reference_open_after(struct objects *os, uint64_t ino, const struct reference_options *options, struct command *c, struct reference **ret_reference)
 {
 	struct object *o;
+	struct result result;
 	int r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
 	r = produced_check(o, options);
+	if (r == 0 && c) r = object_propose(os, o, c, true, &result);
 	if (r == 0) r = reference_make(o, options, ret_reference);
 	if (r < 0) object_release(o);
 	else object_unlock(o);
 	return r;
+}
+
+int reference_open(struct objects *os, uint64_t ino, const struct reference_options *options, struct reference **ret_reference)
+{
+	return reference_open_after(os, ino, options, NULL, ret_reference);
 }
 
 struct reference *reference_ref(struct reference *r)

@@ -52,7 +52,9 @@ static int update(struct object *o, const struct command_stream_update *change)
 	struct command c = { .kind = COMMAND_STREAM_UPDATE, .stream_update = *change };
 	c.stream_update.ino = o->ino;
 	struct result result;
-	return object_propose(o->os, o, &c, false, &result);
+	int r = object_propose(o->os, o, &c, false, &result);
+	if (r == 0 && change->set_limits && o->direct) direct_stream_set_limit(o->direct, change->limit_bytes);
+	return r;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -123,6 +125,7 @@ static int each_record(void *arg, uint64_t offset, struct slice record)
 {
 	struct stream_reader *s = arg;
 	if (offset + record.size <= s->offset) return 0;
+	if (offset > s->offset) return 1;   /* what should be here is missing: nothing is skipped */
 	size_t skip = s->offset > offset ? s->offset - offset : 0, have = record.size - skip;
 	if (s->whole) {
 		s->record_size = have;

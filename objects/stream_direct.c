@@ -4,9 +4,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "objects/object.h"
 
 #define DIRECT_FIRST_CAPACITY 65536u    /* bytes; grows by doubling */
+#define DIRECT_BYTES_MAX (512ull << 20)  /* of all direct streams: memory that programs can make the daemon hold */
+
+GAUGE(direct_bytes, "dios_direct_stream_bytes", "Memory that direct streams take");
 
 struct direct_stream {
 	uint8_t *bytes;
@@ -24,9 +28,12 @@ struct direct_stream *direct_stream_new(uint64_t limit_bytes)
 	return s;
 }
 
+void direct_stream_set_limit(struct direct_stream *s, uint64_t limit_bytes) { s->limit = limit_bytes; }
+
 void direct_stream_free(struct direct_stream *s)
 {
 	if (!s) return;
+	counter_add(&direct_bytes, -(int64_t)s->capacity);
 	free(s->bytes);
 	free(s->ends);
 	free(s);
@@ -50,6 +57,8 @@ static int grow_bytes(struct direct_stream *s, uint64_t need)
 	size_t capacity = s->capacity ? s->capacity : DIRECT_FIRST_CAPACITY;
 	while (capacity < need) capacity *= 2;
 	if (capacity == s->capacity) return 0;
+	/* Two that grow at once may both just pass. */
+	if ((uint64_t)atomic_load(&direct_bytes.value) + (capacity - s->capacity) > DIRECT_BYTES_MAX) return -ENOBUFS;
 	uint8_t *bytes = malloc(capacity);
 	if (!bytes) return -ENOMEM;
 	struct direct_stream grown = *s;
@@ -60,6 +69,7 @@ static int grow_bytes(struct direct_stream *s, uint64_t need)
 		ring_copy(&grown, at, s->bytes + at % s->capacity, piece, false);
 		at += piece;
 	}
+	counter_add(&direct_bytes, (int64_t)(capacity - s->capacity));
 	free(s->bytes);
 	s->bytes = bytes;
 	s->capacity = capacity;

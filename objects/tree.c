@@ -203,11 +203,14 @@ int objects_each(struct objects *os, const struct name *after, int (*each)(void 
 
 int reference_clone(struct reference *from, struct reference *to)
 {
+	if (from->object == to->object) return -EINVAL;
 	int r = reference_check_right(from, RIGHT_READ);
-	if (r == 0 && from->options.range_length != UINT64_MAX) r = -EACCES;
+	if (r == 0) r = reference_check_right(to, RIGHT_WRITE);
+	if (r == 0 && (from->options.range_length != UINT64_MAX || to->options.range_length != UINT64_MAX)) r = -EACCES;
 	if (r == 0) r = object_lock_pair(from->object, to->object);
 	if (r < 0) return r;
-	r = from->object->record.kind == KIND_BLOB ? blob_clone(from->object, to->object) : -EINVAL;
+	r = from->object->record.kind != KIND_BLOB || to->object->record.kind != KIND_BLOB ? -EINVAL
+		: !store_has_room(from->os->store, from->object->record.blocks * 512) ? -ENOSPC : blob_clone(from->object, to->object);
 	object_unlock_pair(from->object, to->object);
 	return r;
 }

@@ -244,6 +244,52 @@ static void revoked(void)
 	is_int(opens(third, &stranger, RIGHT_READ), 0, "the last opens still");
 }
 
+/* Whoever sees another's token, and owns an object himself, does not revoke by a text made up of both. */
+static void revoking_by_a_forged_text(void)
+{
+	uint64_t own = node_make(&node, "own", KIND_BLOB, 0600, STRANGER);
+	struct attributes a;
+	char token[TOKEN_TEXT_MAX + 1], forged[TOKEN_TEXT_MAX + 1];
+	struct token t;
+	size_t length;
+
+	mint(token, RIGHT_READ, NULL, 0);
+	must(token_from_text(token, strlen(token), &t), "reading the token");
+	must(object_get(node.objects, own, &a), "attributes");
+	t.name = a.record.name;
+	must(token_to_text(&t, forged, sizeof(forged), &length), "writing the token");
+	is_int(capability_revoke(node.objects, &stranger, forged, length), -EACCES, "a forged token is not revoked");
+	is_int(opens(token, &stranger, RIGHT_READ), 0, "and the one whose id it has opens still");
+}
+
+/* A handle that is refused was never a writer. */
+static void once_on_a_stream_that_ends(void)
+{
+	struct command_create create = { .parent = ROOT_INO, .entry = { (const uint8_t *)"ends", 4 }, .kind = KIND_STREAM, .mode = S_IFREG | 0600,
+		.flags = CREATE_STREAM_END_ON_CLOSE, .uid = OWNER };
+	struct reference_options options = { .rights = 0 };
+	char token[TOKEN_TEXT_MAX + 1], bytes[8];
+	struct token_grant grant;
+	struct attributes a;
+	struct reference *w;
+	uint64_t stream, at = 0;
+
+	must(object_create(node.objects, &create, 0, NULL, &a), "making a stream");
+	struct reference *r = node_reference(&node, a.record.ino, RIGHT_READ);
+	must(capability_mint(r, &owner, RIGHT_WRITE, &(struct caveat){ .kind = CAVEAT_ONCE }, 1, token), "mint");
+	must(capability_verify(node.objects, token, strlen(token), &stranger, &stream, &grant), "verify");
+	must(capability_open(node.objects, stream, &grant, RIGHT_WRITE, &options, &w), "opening by token");
+	reference_close(w);
+	is_int(stream_read(r, &at, true, bytes, sizeof(bytes)), 0, "a stream made so ends with its last writer");
+	reference_close(r);
+	must(object_unlink(node.objects, ROOT_INO, "ends", 4, false), "unlink");
+	must(object_create(node.objects, &create, 0, NULL, &a), "making a stream");
+	r = node_reference(&node, a.record.ino, RIGHT_READ);
+	is_int(capability_open(node.objects, a.record.ino, &grant, RIGHT_WRITE, &options, &w), -EACCES, "a token that is spent does not open to write");
+	is_int(stream_read(r, &at, true, bytes, sizeof(bytes)), -EAGAIN, "nor does the attempt end the stream");
+	reference_close(r);
+}
+
 static void minting(void)
 {
 	char token[TOKEN_TEXT_MAX + 1];
@@ -294,6 +340,8 @@ int main(void)
 	bound();
 	once();
 	revoked();
+	revoking_by_a_forged_text();
+	once_on_a_stream_that_ends();
 	minting();
 	gone();
 	node_close(&node);

@@ -8,7 +8,7 @@
 static struct sim_node node;
 
 /* The commands of one kind that are let through before one is refused; 0: all. */
-static struct { enum command_kind kind; unsigned passes; int error; bool armed; } refusal;
+static struct { enum command_kind kind; unsigned passes; int error; bool armed, applied; } refusal;
 
 int __real_cluster_propose(struct cluster *c, struct command *command, bool durable, struct result *ret_result);
 int __wrap_cluster_propose(struct cluster *c, struct command *command, bool durable, struct result *ret_result);
@@ -17,6 +17,9 @@ int __wrap_cluster_propose(struct cluster *c, struct command *command, bool dura
 {
 	if (refusal.armed && command->kind == refusal.kind && refusal.passes-- == 0) {
 		refusal.armed = false;
+		if (refusal.applied)
+			must(__real_cluster_propose(c, command, durable, ret_result), "a command whose answer is lost");
+		refusal.applied = false;
 		return refusal.error;
 	}
 	return __real_cluster_propose(c, command, durable, ret_result);
@@ -117,6 +120,13 @@ static void test_freeing_refused(void)
 	node_close(&node);
 }
 
+static void node_power_cut_closing(struct reference **r, uint64_t ino)
+{
+	reference_close(*r);
+	node_power_cut(&node);
+	*r = node_reference(&node, ino, RIGHTS);
+}
+
 static struct reference *make_large(const char *entry, uint64_t *ret_ino)
 {
 	*ret_ino = node_make(&node, entry, KIND_BLOB, 0600, 0);
@@ -192,8 +202,53 @@ static void test_refused_publication_leaves_no_bytes(void)
 	node_close(&node);
 }
 
+/* The answers of two commands are lost, and they have been applied. */
+static void test_unknown_outcome(void)
+{
+	struct attribute_change cut = { .mask = SET_SIZE, .size = 5000 };
+	uint64_t ino;
+
+	node_open(&node);
+	struct reference *r = make_large("file", &ino);
+	refuse(COMMAND_COMMIT, 0, -EIO);
+	refusal.applied = true;
+	is_int(object_set(node.objects, ino, &cut, NULL), -EIO, "the outcome of a truncation is not known");
+	ok(node_size(&node, ino) == 5000 && node_reads(r, 0, 5000, 'a'), "what is seen is what has become of it");
+	node_write(r, 5000, 300 * KIB, 'b');
+	refuse(COMMAND_COMMIT, 0, -EIO);
+	refusal.applied = true;
+	is_int(reference_sync(r), -EIO, "the outcome of a commit is not known");
+	ok(node_reads(r, 0, 5000, 'a') && node_reads(r, 5000, 300 * KIB, 'b'), "the bytes are there");
+	node_write(r, 8192, 100, 'c');
+	is_int(reference_sync(r), 0, "and are committed again");
+	node_settle(&node);
+	node_power_cut_closing(&r, ino);
+	ok(node_reads(r, 0, 5000, 'a') && node_reads(r, 5000, 3192, 'b') && node_reads(r, 8192, 100, 'c') && node_reads(r, 8292, 300 * KIB - 3292, 'b'), "for good");
+	reference_close(r);
+	node_close(&node);
+}
+
+static void test_clone_of_itself(void)
+{
+	uint64_t ino;
+
+	node_open(&node);
+	struct reference *r = make_large("file", &ino), *same = node_reference(&node, ino, RIGHTS), *reader = node_reference(&node, ino, RIGHT_READ);
+	uint64_t empty = node_make(&node, "empty", KIND_BLOB, 0600, 0);
+	struct reference *to = node_reference(&node, empty, RIGHT_READ);
+	is_int(reference_clone(r, same), -EINVAL, "an object is not cloned into itself");
+	is_int(reference_clone(reader, to), -EBADF, "nor into one that may not be written");
+	reference_close(to);
+	reference_close(reader);
+	reference_close(same);
+	reference_close(r);
+	node_close(&node);
+}
+
 int main(void)
 {
+	test_unknown_outcome();
+	test_clone_of_itself();
 	test_second_command_refused();
 	test_publication_far_behind();
 	test_linked_again();

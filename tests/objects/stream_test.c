@@ -171,6 +171,43 @@ static void restart(void)
 	reference_close(f);
 }
 
+/* What poll says and what a write does agree, whatever the bound was when the stream was made. */
+static void bound_changes(bool direct)
+{
+	uint64_t ino = make(direct);
+	struct reference *w = node_reference(&node, ino, RIGHT_WRITE);
+	uint32_t events;
+
+	for (int i = 0; i < 8; i++)
+		put(w, i);
+	must(stream_configure(node.objects, ino, &(struct command_stream_update){ .set_limits = true, .limit_bytes = 2 * LIMIT }), "configure");
+	must(reference_ready(w, 0, 0, &events), "ready");
+	ok(events & READY_WRITE, "%s: a stream whose bound is raised has room", kind_of(direct));
+	is_int(put(w, 8), 8, "and takes a record");
+	must(stream_configure(node.objects, ino, &(struct command_stream_update){ .set_limits = true, .limit_bytes = 2 }), "configure");
+	must(reference_ready(w, 0, 0, &events), "ready");
+	ok(!(events & READY_WRITE), "one whose bound is lowered has none");
+	is_int(put(w, 8), -EMSGSIZE, "and a record that is larger than it does not wait for ever");
+	reference_close(w);
+}
+
+/* A follower that begins at the end needs nothing of before. */
+static void begins_at_the_end(void)
+{
+	uint64_t ino = make(true), at;
+	struct reference *w = node_reference(&node, ino, RIGHT_WRITE), *f = node_reference(&node, ino, RIGHT_READ);
+	char bytes[8];
+
+	for (int i = 0; i < 8; i++)
+		put(w, i);
+	at = 64;
+	is_int(stream_read(f, &at, false, bytes, 8), -EAGAIN, "direct: a follower waits at the end");
+	is_int(put(w, 8), 8, "and what is before it makes room");
+	ok(stream_read(f, &at, false, bytes, 8) == 8 && is_record(bytes, 8), "it sees what comes");
+	reference_close(f);
+	reference_close(w);
+}
+
 int main(void)
 {
 	entry = 'a';
@@ -180,7 +217,9 @@ int main(void)
 		consumers(direct);
 		followers(direct);
 		ends(direct);
+		bound_changes(direct);
 	}
+	begins_at_the_end();
 	trimmed();
 	restart();
 	node_close(&node);
