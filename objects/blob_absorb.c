@@ -86,7 +86,7 @@ static int absorb_row(void *arg, const struct state_row *row)
 		if (r < 0) return r;
 	}
 	a->rows[a->row_count++] = (struct command_absorbed_row){ row->block, row->version };
-	return 0;
+	return a->row_count == a->o->record.rows;   /* all: behind the last the store may hold many that are dropped */
 }
 
 /* After a failed sync of the head: a row that is not dropped yet is on the disk, not only in the cache. */
@@ -118,16 +118,27 @@ static int verify_rows(struct absorption *a)
 	return state_each_row(cluster_state(a->o->os->cluster, a->o->ino), a->o->ino, a->rows[0].block, verify_row, a);
 }
 
+/* The next step begins where this one has ended: what it dropped need not be passed over again. */
+static void rows_passed(struct absorption *a)
+{
+	struct object *o = a->o;
+	if (o->record.rows == 0) {
+		o->row_first = UINT64_MAX;
+	} else if (!a->unlock && a->row_count > 0) {
+		o->row_first = a->rows[a->row_count - 1].block + 1;
+	}
+}
+
 static int absorb_step(struct absorption *a, struct head *head)
 {
 	struct object *o = a->o;
 	struct state *state = cluster_state(o->os->cluster, o->ino);
 	a->row_count = a->trim_count = a->side_count = 0;
 	a->more = false;
-	int r = state_each_trim(state, o->ino, absorb_trim, a);
+	int r = o->record.trims > 0 ? state_each_trim(state, o->ino, absorb_trim, a) : 0;
 	if (r < 0) return r;
-	if (!a->more) {
-		r = state_each_row(state, o->ino, 0, absorb_row, a);
+	if (!a->more && o->record.rows > 0) {
+		r = state_each_row(state, o->ino, o->row_first, absorb_row, a);
 		if (r < 0) return r;
 	}
 	if (a->row_count + a->trim_count == 0) return 0;
@@ -143,6 +154,7 @@ static int absorb_step(struct absorption *a, struct head *head)
 	o->changed = changed;   /* the content is the same */
 	if (r < 0) return r;
 	counter_add(&rows_absorbed, a->row_count);
+	rows_passed(a);
 	if (!a->more)
 		for (uint32_t i = 0; i < a->side_count; i++) side_remove(o->os->store->heads, a->sides[i]);
 	return 0;

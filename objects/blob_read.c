@@ -25,11 +25,7 @@ static int read_inline(struct object *o, uint64_t offset, uint8_t *data, size_t 
 	return 0;
 }
 
-static bool crcs_have(const struct state_crcs *c, uint64_t block)
-{
-	unsigned i = block % CRC_BLOCKS;
-	return c->present[i / 8] >> (i % 8) & 1;
-}
+static bool bit(const uint8_t *map, uint64_t block) { return map[block % CRC_BLOCKS / 8] >> (block % 8) & 1; }
 
 static const uint8_t zeros[BLOCK_SIZE];
 
@@ -48,14 +44,12 @@ static int block_bad(const struct object *o, uint64_t block)
 	return -EIO;
 }
 
-/* Rows of one read, looked up by block in ascending order. */
-struct row_reader {
+/* One read of blocks. */
+struct block_reader {
 	struct object *o;
-	uint64_t first, last;      /* blocks wanted */
 	uint64_t offset;           /* of data[0] in the blob */
 	uint8_t *data;
 	size_t size;
-	uint8_t *have;             /* a byte for each block from first on: 1 if a row gave it */
 };
 
 static int row_bytes(struct object *o, const struct state_row *row, uint8_t block[static BLOCK_SIZE])
@@ -74,27 +68,28 @@ static int row_bytes(struct object *o, const struct state_row *row, uint8_t bloc
 }
 
 /* Copies the part of a block that the read wants. */
-static void copy_block(const struct row_reader *rr, uint64_t block, const uint8_t *bytes)
+static void copy_block(const struct block_reader *rr, uint64_t block, const uint8_t *bytes)
 {
 	uint64_t start = block * BLOCK_SIZE, from = start < rr->offset ? rr->offset : start;
 	uint64_t to = min_u64(start + BLOCK_SIZE, rr->offset + rr->size);
 	memcpy(rr->data + (from - rr->offset), bytes + (from - start), to - from);
 }
 
-static int each_row(void *arg, const struct state_row *row)
+static int read_row(struct block_reader *rr, uint64_t block)
 {
-	struct row_reader *rr = arg;
-	if (row->block > rr->last) return 1;
-	uint8_t block[BLOCK_SIZE];
-	int r = row_bytes(rr->o, row, block);
-	if (r < 0) return r;
-	copy_block(rr, row->block, block);
-	rr->have[row->block - rr->first] = 1;
+	_cleanup_buffer_ struct buffer storage;
+	struct state_row row;
+	uint8_t bytes[BLOCK_SIZE];
+	buffer_init(&storage, 2 * BLOCK_SIZE);
+	int r = state_get_row(cluster_state(rr->o->os->cluster, rr->o->ino), rr->o->ino, block, &storage, &row);
+	if (r == 0) r = row_bytes(rr->o, &row, bytes);
+	if (r < 0) return r == -ENOENT ? block_bad(rr->o, block) : r;
+	copy_block(rr, block, bytes);
 	return 0;
 }
 
 /* Reads blocks [block, end) from the head, straight to where they belong if they are wanted whole. */
-static int read_head_run(struct row_reader *rr, struct disk_file *file, const struct state_crcs *crcs, uint64_t block, uint64_t end)
+static int read_head_run(struct block_reader *rr, struct disk_file *file, const struct state_crcs *crcs, uint64_t block, uint64_t end)
 {
 	uint64_t size_limit = rr->o->record.size;
 	for (; block < end; block++) {
@@ -123,46 +118,40 @@ static int read_head_run(struct row_reader *rr, struct disk_file *file, const st
 	return 0;
 }
 
-static int read_head_blocks(struct row_reader *rr, struct head *head)
+/* The wanted blocks of one MiB, from `block` up to `end`. */
+static int read_mib(struct block_reader *rr, struct head *head, const struct state_crcs *crcs, uint64_t block, uint64_t end)
 {
-	struct state_crcs crcs;
-	uint64_t mib = UINT64_MAX;
-	bool have_crcs = false;
-	for (uint64_t block = rr->first; block <= rr->last; block++) {
-		if (block / CRC_BLOCKS != mib) {
-			mib = block / CRC_BLOCKS;
-			int r = state_get_crcs(cluster_state(rr->o->os->cluster, rr->o->ino), rr->o->ino, mib, &crcs);
-			if (r < 0 && r != -ENOENT) return r;
-			have_crcs = r == 0;
+	int r = 0;
+	while (r == 0 && block < end) {
+		uint64_t run = block;
+		while (run < end && bit(crcs->present, run) && !bit(crcs->rows, run)) run++;
+		if (run > block) {
+			r = head ? read_head_run(rr, head_file(head), crcs, block, run) : block_bad(rr->o, block);
+			block = run;
+			continue;
 		}
-		if (rr->have[block - rr->first] || !have_crcs || !crcs_have(&crcs, block)) continue;
-		if (!head) return block_bad(rr->o, block);
-		uint64_t end = block + 1, mib_end = (mib + 1) * CRC_BLOCKS;
-		while (end <= rr->last && end < mib_end && !rr->have[end - rr->first] && crcs_have(&crcs, end)) end++;
-		int r = read_head_run(rr, head_file(head), &crcs, block, end);
-		if (r < 0) return r;
-		block = end - 1;
+		if (bit(crcs->rows, block)) r = read_row(rr, block);
+		block++;
 	}
-	return 0;
+	return r;
 }
 
 static int read_head(struct object *o, uint64_t offset, uint8_t *data, size_t size)
 {
-	struct row_reader rr = { .o = o, .first = offset / BLOCK_SIZE, .last = (offset + size - 1) / BLOCK_SIZE, .offset = offset, .data = data, .size = size };
-	uint8_t small[64];
-	_cleanup_free_ uint8_t *large = NULL;
-	size_t blocks = rr.last - rr.first + 1;
-	rr.have = blocks <= sizeof(small) ? small : (large = malloc(blocks));
-	if (!rr.have) return -ENOMEM;
-	memset(rr.have, 0, blocks);
-	if (o->record.rows > 0) {
-		int r = state_each_row(cluster_state(o->os->cluster, o->ino), o->ino, rr.first, each_row, &rr);
-		if (r < 0) return r;
-	}
+	struct block_reader rr = { .o = o, .offset = offset, .data = data, .size = size };
+	uint64_t block = offset / BLOCK_SIZE, last = (offset + size - 1) / BLOCK_SIZE;
 	struct head *head = NULL;
 	int r = head_get(o->os->store->heads, o->ino, false, &head);
 	if (r < 0 && r != -ENOENT) return r;
-	r = read_head_blocks(&rr, head);
+	for (r = 0; r == 0 && block <= last;) {
+		struct state_crcs crcs;
+		uint64_t end = (block / CRC_BLOCKS + 1) * CRC_BLOCKS;
+		if (end > last + 1) end = last + 1;
+		r = state_get_crcs(cluster_state(o->os->cluster, o->ino), o->ino, block / CRC_BLOCKS, &crcs);
+		if (r == 0) r = read_mib(&rr, head, &crcs, block, end);
+		else if (r == -ENOENT) r = 0;   /* a hole */
+		block = end;
+	}
 	if (head) head_put(o->os->store->heads, head);
 	return r;
 }

@@ -61,6 +61,7 @@ struct object {
 	uint64_t committed_blocks;    /* those below are committed as they are: by the first commands of a commit of which a later one failed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
+	uint64_t row_first;           /* the state has no row before this block */
 	bool verify_rows;             /* a sync of the head has failed: rows are read back when they are absorbed */
 	struct object *dirty_prev, *dirty_next;   /* objects.dirty_list, guarded by table_lock */
 	bool in_dirty_list;
