@@ -7,7 +7,7 @@
 /* What returned is durable within commit_interval: half of it until it is committed, a quarter until the log is synced, and twice the time
  * between two looks. */
 #define RUN_INTERVAL_NS (100 * NS_PER_MS)
-#define WORK_NS (100 * NS_PER_MS)            /* of absorbing, and of freeing, at a time: then commits and syncs have their turn */
+#define WORK_NS (100 * NS_PER_MS)            /* of committing, absorbing and freeing each at a time: then the others have their turn */
 
 static int commit_held(struct object *o)
 {
@@ -25,19 +25,29 @@ static int commit_held(struct object *o)
 	return r;
 }
 
-static int commit_older(struct objects *os, int64_t than_ns)
+/* *ret_more: it was time to stop, and some may be left. */
+static int commit_older(struct objects *os, int64_t than_ns, int64_t until_ns, bool *ret_more)
 {
 	int failed = 0;
 	lock_acquire(&os->table_lock);
 	size_t bound = os->dirty_count;   /* each once: one that fails is tried again later */
 	lock_release(&os->table_lock);
 	struct object *o;
+	*ret_more = false;
 	while (bound-- > 0 && (o = table_oldest_dirty(os, than_ns))) {
 		int r = commit_held(o);
 		if (r < 0) failed = r;
 		object_drop(o);
+		*ret_more = clock_boot_ns(os->clock) >= until_ns;
+		if (*ret_more) break;
 	}
 	return failed;
+}
+
+static int commit_all(struct objects *os)
+{
+	bool more;
+	return commit_older(os, INT64_MAX, INT64_MAX, &more);
 }
 
 static int replay_record(void *arg, const struct stage_record *record) { return blob_replay(arg, record); }
@@ -59,7 +69,7 @@ static int recover(struct objects *os)
 	if (r < 0) return r;
 	while (reap_run(os) > 0) {}
 	/* One that fails stays dirty and is tried again: a full disk must not keep the node from starting. */
-	commit_older(os, INT64_MAX);
+	commit_all(os);
 	/* The second within which those bytes were to be durable may be over. */
 	r = cluster_sync(os->cluster);
 	if (r < 0) return r;
@@ -97,22 +107,24 @@ struct store *objects_store(struct objects *os) { return os->store; }
 int64_t objects_run_due(struct objects *os)
 {
 	int64_t now = clock_boot_ns(os->clock), half = os->options.commit_interval_ns / 2;
-	commit_older(os, now - half);
+	bool more;
+	commit_older(os, now - half, now + WORK_NS, &more);
 	if (now >= os->next_sync_ns && atomic_exchange(&os->unsynced, false)) {
 		if (cluster_sync(os->cluster) < 0) log_error("objects", "sync of the log failed: nothing more is acknowledged as durable");
 		os->next_sync_ns = clock_boot_ns(os->clock) + half / 2;
 	}
 	absorb_run(os, clock_boot_ns(os->clock) + WORK_NS);
 	int64_t reap_until = clock_boot_ns(os->clock) + WORK_NS;
-	while (reap_run(os) > 0 && clock_boot_ns(os->clock) < reap_until) {}
+	int reaped;
+	do reaped = reap_run(os); while (reaped > 0 && clock_boot_ns(os->clock) < reap_until);
 	sides_run(os, now);
 	cluster_maintain(os->cluster);
-	return RUN_INTERVAL_NS;
+	return more || reaped > 0 ? 0 : RUN_INTERVAL_NS;
 }
 
 int objects_sync(struct objects *os)
 {
-	int r = commit_older(os, INT64_MAX);
+	int r = commit_all(os);
 	int s = cluster_sync(os->cluster);
 	return r < 0 ? r : s;
 }
