@@ -57,6 +57,8 @@ int state_find_crcs(struct state *s, uint64_t ino, uint64_t mib, uint64_t *ret_m
  * that are trimmed meanwhile are missing: the offsets show it. */
 int state_read_stream(struct state *s, uint64_t ino, uint64_t offset, int (*each)(void *arg, uint64_t offset, struct slice record), void *arg);
 
+int state_stream_oldest(struct state *s, uint64_t ino, int64_t *ret_time_ns);   /* when its oldest kept record was appended; -ENOENT: it is empty */
+
 int state_get_task_spec(struct state *s, uint64_t ino, struct buffer *spec);
 int state_get_task_stats(struct state *s, uint64_t ino, struct buffer *stats);
 int state_each_name(struct state *s, const struct name *after, int (*each)(void *arg, const struct name *name, uint64_t ino), void *arg);  /* all objects of the realm */

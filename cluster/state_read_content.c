@@ -159,3 +159,24 @@ int state_read_stream(struct state *s, uint64_t ino, uint64_t offset, int (*each
 	kv_iter_free(s->kv, it);
 	return r > 0 ? 0 : r;
 }
+
+int state_stream_oldest(struct state *s, uint64_t ino, int64_t *ret_time_ns)
+{
+	struct record record;
+	struct buffer value _cleanup_buffer_;
+
+	buffer_init(&value, VALUE_MAX);
+	int r = state_get(s, ino, &record);
+	if (r < 0)
+		return r;
+	if (record.kind != KIND_STREAM)
+		return -EINVAL;
+	struct state_key key = key_ino_u64(KEY_STREAM_INDEX, ino, record.stream.chunk);
+	r = kv_get(s->kv, NULL, key_slice(&key), &value);
+	if (r < 0)
+		return r;
+	if (value.size < SIZES_OFFSET)
+		return -EBADMSG;
+	*ret_time_ns = (int64_t)get_be64(value.data);
+	return 0;
+}

@@ -160,6 +160,9 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	if (check && o->record.version != base_version) return -ESTALE;
 	if (flags & COMMIT_APPEND) offset = o->record.size;
 	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
+	/* Each block that is overwritten is a row, and the one that the old end cuts. */
+	uint64_t over = offset + size < o->record.size ? offset + size : o->record.size;
+	if (over > offset && (over - 1) / BLOCK_SIZE - offset / BLOCK_SIZE + 2 > COMMAND_ROWS_MAX) return -EMSGSIZE;
 	if (!store_has_room(o->os->store, size)) return -ENOSPC;
 	struct publication p = { .o = o, .offset = offset, .end = offset + size, .data = data };
 	/* No bytes make a blob no longer, wherever they are said to go. */

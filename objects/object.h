@@ -109,6 +109,9 @@ struct objects {
 	struct lock lease_lock;
 	struct lease_table *leases;
 
+	struct lock stream_age_lock;
+	struct stream_age *stream_ages;
+
 	struct lock watch_lock;
 	pthread_cond_t watch_done;
 	struct watch *watches;        /* hash of lists, by ino */
@@ -218,6 +221,13 @@ void stream_attributes(struct object *o, struct record *record);
 uint32_t stream_ready(struct object *o, uint64_t position);
 void stream_opened(struct object *o, struct reference *r);
 void stream_closed(struct object *o, struct reference *r);
+int stream_tidy(struct object *o, bool end);         /* ends it, or lets what is too old go */
+/* stream_age.c */
+void stream_age_init(struct objects *os);
+void stream_age_done(struct objects *os);
+void stream_age_note(struct object *o);              /* locked: it has records that will be too old */
+void stream_end_later(struct object *o);             /* locked */
+void stream_age_run(struct objects *os);
 struct direct_stream *direct_stream_new(uint64_t limit_bytes);
 void direct_stream_free(struct direct_stream *s);
 void direct_stream_set_limit(struct direct_stream *s, uint64_t limit_bytes);

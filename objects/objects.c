@@ -87,12 +87,14 @@ int objects_open(struct cluster *cluster, struct store *store, const struct obje
 	os->options = *options;
 	if (os->options.rows_max_bytes == 0 || os->options.rows_max_bytes > ROW_BYTES_MAX) os->options.rows_max_bytes = ROW_BYTES_MAX;
 	watch_init(os);
+	stream_age_init(os);
 	int r = table_init(os);
 	if (r == 0) r = lease_book_init(os);
 	if (r == 0) r = recover(os);
 	if (r < 0) {
 		table_done(os);
 		lease_book_done(os);
+		stream_age_done(os);
 		watch_done(os);
 		free(os);
 		return r;
@@ -118,6 +120,7 @@ int64_t objects_run_due(struct objects *os)
 	int reaped;
 	do reaped = reap_run(os); while (reaped > 0 && clock_boot_ns(os->clock) < reap_until);
 	sides_run(os, now);
+	stream_age_run(os);
 	cluster_maintain(os->cluster);
 	return more || reaped > 0 ? 0 : RUN_INTERVAL_NS;
 }
@@ -137,6 +140,7 @@ void objects_close(struct objects *os)
 	while (reap_run(os) > 0) {}
 	table_done(os);
 	lease_book_done(os);
+	stream_age_done(os);
 	watch_done(os);
 	free(os);
 }

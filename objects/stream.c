@@ -66,7 +66,9 @@ static ssize_t append_durable(struct object *o, const void *data, size_t size, b
 		.bytes = { data, size }, .check_limit = o->record.stream.trim_bytes == 0 && o->record.stream.trim_age_ns == 0 } };
 	struct result result;
 	int r = object_propose(o->os, o, &c, durable, &result);
-	return r < 0 ? r : (ssize_t)size;
+	if (r < 0) return r;
+	stream_age_note(o);
+	return (ssize_t)size;
 }
 
 ssize_t stream_append(struct reference *r, const void *data, size_t size, bool durable)
@@ -96,6 +98,13 @@ static int end_locked(struct object *o, bool broken)
 	return update(o, &(struct command_stream_update){ .end = true, .broken = broken });
 }
 
+int stream_tidy(struct object *o, bool end)
+{
+	if (o->record.kind != KIND_STREAM) return 0;
+	if (end && o->stream_writers > 0) end = false;   /* somebody writes again */
+	return end ? end_locked(o, false) : update(o, &(struct command_stream_update){ 0 });
+}
+
 int stream_end(struct reference *r)
 {
 	int e = lock_stream(r, RIGHT_WRITE | RIGHT_APPEND);
@@ -113,6 +122,7 @@ int stream_configure(struct objects *os, uint64_t ino, const struct command_stre
 	if (o->record.kind != KIND_STREAM) e = -EINVAL;
 	else if (change->end) e = end_locked(o, change->broken);
 	else e = update(o, change);
+	if (e == 0) stream_age_note(o);
 	object_release(o);
 	return e;
 }
@@ -243,6 +253,7 @@ void stream_opened(struct object *o, struct reference *r)
 	r->stream_next = o->stream_refs;
 	o->stream_refs = r;
 	if (r->options.rights & (RIGHT_WRITE | RIGHT_APPEND)) o->stream_writers++;
+	stream_age_note(o);
 }
 
 void stream_closed(struct object *o, struct reference *r)
@@ -254,5 +265,5 @@ void stream_closed(struct object *o, struct reference *r)
 	}
 	release_read(o);
 	if (!(r->options.rights & (RIGHT_WRITE | RIGHT_APPEND)) || --o->stream_writers > 0) return;
-	if (o->record.flags & CREATE_STREAM_END_ON_CLOSE) end_locked(o, false);
+	if (o->record.flags & CREATE_STREAM_END_ON_CLOSE && end_locked(o, false) < 0) stream_end_later(o);
 }

@@ -245,8 +245,30 @@ static void test_clone_of_itself(void)
 	node_close(&node);
 }
 
+/* The command that ends a stream with its last writer is refused. */
+static void test_end_refused(void)
+{
+	struct command_create create = { .parent = ROOT_INO, .entry = { (const uint8_t *)"ends", 4 }, .kind = KIND_STREAM, .mode = S_IFREG | 0600,
+		.flags = CREATE_STREAM_END_ON_CLOSE };
+	struct attributes a;
+	char bytes[8];
+	uint64_t at = 0;
+
+	node_open(&node);
+	must(object_create(node.objects, &create, 0, NULL, &a), "making a stream");
+	struct reference *r = node_reference(&node, a.record.ino, RIGHT_READ), *w = node_reference(&node, a.record.ino, RIGHT_WRITE);
+	refuse(COMMAND_STREAM_UPDATE, 0, -ENOSPC);
+	reference_close(w);
+	is_int(stream_read(r, &at, true, bytes, sizeof(bytes)), -EAGAIN, "an end that is refused has not come");
+	node_settle(&node);
+	is_int(stream_read(r, &at, true, bytes, sizeof(bytes)), 0, "it comes later");
+	reference_close(r);
+	node_close(&node);
+}
+
 int main(void)
 {
+	test_end_refused();
 	test_unknown_outcome();
 	test_clone_of_itself();
 	test_second_command_refused();

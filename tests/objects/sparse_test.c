@@ -87,12 +87,27 @@ static void test_blocks(void)
 	reference_close(r);
 }
 
+/* Unaligned, it would be more rows than a command has: that is said before anything is written. */
+static void test_largest_publication(void)
+{
+	uint64_t ino = node_make(&node, "publish", KIND_BLOB, 0600, 0), version;
+	struct reference *r = node_reference(&node, ino, RIGHTS);
+	uint8_t *bytes = calloc(1, 256 << 20);
+
+	resize(ino, TIB);
+	is_int(bytes ? reference_commit(r, 0, COMMIT_FORCE, 4096 * 1000 + 1, bytes, 256 << 20, &version) : 0, -EMSGSIZE, "a commit_write over more blocks than fit");
+	is_int(sectors(ino), 0, "changes nothing");
+	free(bytes);
+	reference_close(r);
+}
+
 int main(void)
 {
 	node_open(&node);
 	test_seek_and_clone();
 	test_seek_over_data();
 	test_blocks();
+	test_largest_publication();
 	node_close(&node);
 	return done_testing();
 }

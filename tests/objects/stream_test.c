@@ -208,6 +208,33 @@ static void begins_at_the_end(void)
 	reference_close(w);
 }
 
+/* A stream that nobody writes to loses what is too old as well, also after a restart. */
+static void trimmed_by_age(void)
+{
+	uint64_t ino = make(false), at = 0;
+	struct reference *w = node_reference(&node, ino, RIGHT_WRITE), *f;
+	char bytes[64];
+	size_t size;
+
+	must(stream_configure(node.objects, ino, &(struct command_stream_update){ .set_limits = true, .limit_bytes = LIMIT,
+		.trim_age_ns = 10 * NS_PER_SECOND }), "configure");
+	put(w, 1);
+	node.now_ns += 8 * NS_PER_SECOND;
+	put(w, 2);
+	node_settle(&node);
+	f = node_reference(&node, ino, RIGHT_READ);
+	ok(stream_read(f, &at, true, bytes, 8) == 8 && is_record(bytes, 2), "the record that is too old has gone, the younger one is there");
+	reference_close(f);
+	reference_close(w);
+	node_restart(&node);
+	f = node_reference(&node, ino, RIGHT_READ);
+	node.now_ns += 10 * NS_PER_SECOND;
+	node_settle(&node);
+	at = 0;
+	is_int(stream_next(f, &at, bytes, sizeof(bytes), &size), -EAGAIN, "until that is too old as well");
+	reference_close(f);
+}
+
 int main(void)
 {
 	entry = 'a';
@@ -221,6 +248,7 @@ int main(void)
 	}
 	begins_at_the_end();
 	trimmed();
+	trimmed_by_age();
 	restart();
 	node_close(&node);
 	return done_testing();
