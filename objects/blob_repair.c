@@ -35,7 +35,7 @@ static int part_void(struct object *o, const struct tail_part *part, const uint8
 		if (!x || x->offset >= end) break;
 		uint64_t from = x->offset > at ? x->offset : at, to = x->offset + x->size < end ? x->offset + x->size : end;
 		if (x->kind == EXTENT_TAIL) {
-			int r = blob_note(o, STAGE_HOLE, from, to - from);
+			int r = o->publishing ? 0 : blob_note(o, STAGE_HOLE, from, to - from);   /* of a publication nothing is to stay */
 			if (r == 0) r = extents_put(&o->dirty, EXTENT_HOLE, from, to - from, (struct stage_place){ 0 });
 			if (r < 0) return r;
 		}
