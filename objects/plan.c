@@ -118,10 +118,11 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	c->tail_crcs = p->crcs;
 	c->tail_present = p->present;
 	c->tail_count = (uint32_t)p->tail_count;
+	/* Before: also if the outcome stays unknown, absorbing begins early enough. */
+	if (p->row_count > 0 && p->rows[0].block < o->row_first) o->row_first = p->rows[0].block;
 	struct result result;
 	int r = object_propose(o->os, o, &p->command, durable, &result);
 	if (r < 0) return r;
-	if (p->row_count > 0 && p->rows[0].block < o->row_first) o->row_first = p->rows[0].block;
 	if (blob_unabsorbed(o)) atomic_store(&o->os->absorb_wanted, true);
 	plan_reset_rows(p);
 	p->tail_count = 0;
