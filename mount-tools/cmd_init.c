@@ -1,34 +1,20 @@
 /* dios init: makes a data directory, the one thing that comes before any mount. */
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "mount-tools/commands.h"
+#include "store/disk_facts.h"
 #include "store/store.h"
 
-/* ext4 says in sysfs which process writes its journal; "<none>": it has none, and its renames are not atomic in a power cut. */
-static bool lacks_journal(const char *directory)
+static void warn_of_disk(struct cli *cli, const char *directory)
 {
-	char path[128], device[512], said[64] = "";
-	struct stat st;
+	struct disk_facts facts;
+	char sentence[512] = "";
 
-	if (stat(directory, &st) < 0)
-		return false;
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
-	ssize_t n = readlink(path, device, sizeof(device) - 1);
-	if (n < 0)
-		return false;
-	device[n] = '\0';
-	const char *slash = strrchr(device, '/');
-	n = snprintf(path, sizeof(path), "/sys/fs/ext4/%s/journal_task", slash ? slash + 1 : device);
-	FILE *f = n > 0 && (size_t)n < sizeof(path) ? fopen(path, "re") : NULL;
-	if (!f)
-		return false;
-	bool none = fgets(said, sizeof(said), f) && strncmp(said, "<none>", 6) == 0;
-	fclose(f);
-	return none;
+	if (disk_facts_read(directory, &facts) == 0)
+		disk_facts_warn(&facts, sentence, sizeof(sentence));
+	if (sentence[0])
+		cli_warn(cli, "%s: %s", directory, sentence);
 }
 
 static int run_init(struct cli *cli)
@@ -46,8 +32,7 @@ static int run_init(struct cli *cli)
 			return cli_fail_advised(cli, 0, advice, "%s", error);
 		return cli_fail_advised(cli, r, advice, "cannot make a data directory in %s", directory);
 	}
-	if (lacks_journal(directory))
-		cli_warn(cli, "%s is on an ext4 without a journal: after a power cut more than the last second may be missing; see tune2fs(8) -O has_journal", directory);
+	warn_of_disk(cli, directory);
 	if (cli->json) {
 		json_open_object(&cli->writer, NULL);
 		json_string(&cli->writer, "data", directory);
@@ -62,6 +47,6 @@ static int run_init(struct cli *cli)
 const struct cli_command command_init = {
 	.name = "init", .arguments = "DATA", .summary = "make a data directory: a cluster of one node",
 	.details = "DATA must be missing or empty; the folder above it must be there. It gets the cluster's key, so keep it private (mode 0700). "
-		"It warns of an ext4 without a journal, which may lose more in a power cut.",
+		"It warns of file systems that lose more than they should in a power cut: an ext4 without a journal, mount options that turn flushing off.",
 	.arguments_min = 1, .arguments_max = 1, .no_mount = true, .run = run_init,
 };
