@@ -7,10 +7,17 @@
 #include "base/counter.h"
 #include "fs/magic_parts.h"
 
+/* DIOS_LIBFUSE_PRIVATE: built by tools/fetch-deps, since the system's is older. */
+#ifdef DIOS_LIBFUSE_PRIVATE
+#define LIBFUSE_FROM "private"
+#else
+#define LIBFUSE_FROM "system"
+#endif
+
 static int print_version(struct fs *fs, struct buffer *out)
 {
 	(void)fs;
-	return buffer_printf(out, "dios %s\nlibfuse %s\n", DIOS_VERSION, fuse_pkgversion());
+	return buffer_printf(out, "dios %s\nlibfuse %s %s\n", DIOS_VERSION, fuse_pkgversion(), LIBFUSE_FROM);
 }
 
 static int print_config(struct fs *fs, struct buffer *out)
@@ -85,7 +92,7 @@ static int print_status(struct fs *fs, struct buffer *out)
 	buffer_printf(out, "  \"objects\": %" PRIu64 ",\n  \"bytes\": %" PRIu64 ",\n", info.objects, info.bytes);
 	buffer_printf(out, "  \"total_bytes\": %" PRIu64 ",\n  \"free_bytes\": %" PRIu64 ",\n", space.total_bytes, space.free_bytes);
 	buffer_printf(out, "  \"durability\": \"%s\",\n", fs->options.config ? config_string(fs->options.config, "durability") : "full");
-	buffer_printf(out, "  \"libfuse\": \"%s\",\n  \"passthrough\": \"off\",\n", fuse_pkgversion());
+	buffer_printf(out, "  \"libfuse\": \"%s\",\n  \"libfuse_from\": \"%s\",\n  \"passthrough\": \"off\",\n", fuse_pkgversion(), LIBFUSE_FROM);
 	buffer_printf(out, "  \"starts\": %" PRIu64 ",\n  \"uptime_s\": %lld,\n  \"problems\": []\n}\n", fs->region->header->starts,
 		(clock_wall_ns(&clock_system) - fs->started_ns) / NS_PER_SECOND);
 	return buffer_error(out);
