@@ -91,3 +91,11 @@ int fault_point(const char *name)
 	}
 	return result;
 }
+
+int fault_point_of(const char *name, unsigned number)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s.%u", name, number);
+	return fault_point(text);
+}

@@ -6,7 +6,9 @@
 
 #ifdef DIOS_FAULT_POINTS
 int fault_point(const char *name);   /* 0, or a negative errno to be returned by the caller */
+int fault_point_of(const char *name, unsigned number);   /* the point NAME.NUMBER */
 #else
+static inline int fault_point_of(const char *name, unsigned number) { (void)name; (void)number; return 0; }
 static inline int fault_point(const char *name) { (void)name; return 0; }
 #endif
 

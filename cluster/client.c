@@ -1,5 +1,5 @@
-/* See client.h. Invariant: a number is outstanding from before its command is sent until its outcome is known or given up; given
- * up, it never comes again. */
+/* See client.h. Invariant: a number is outstanding from before its command is sent until its outcome is known or given up, and that of a
+ * command that counts (cluster/redo.h) until its request has been answered; given up, it never comes again. */
 #include <assert.h>
 #include <string.h>
 
@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cluster/client.h"
 #include "cluster/codec.h"
+#include "cluster/redo.h"
 
 #define BODY_MAX 16u               /* bytes of a proposal's body */
 #define SPARES_MAX 8u              /* encoding buffers kept: about as many as there are threads */
@@ -23,7 +24,10 @@ struct client {
 	struct rpc_peer *peer;
 
 	struct lock lock;              /* guards what follows */
+	uint64_t first;                /* lower numbers are an earlier daemon's */
 	uint64_t base, next;           /* the window: [base, next) */
+	uint64_t kept_from;            /* results from here on are still asked for, for requests that an earlier daemon began; 0: none */
+	unsigned kept;                 /* so many */
 	uint8_t outstanding[CLIENT_WINDOW / 8];
 	struct buffer spare[SPARES_MAX];
 	unsigned spare_count;
@@ -38,7 +42,7 @@ int client_new(struct clock *clock, uint64_t id, uint64_t first_seq, struct clie
 		return -ENOMEM;
 	c->clock = clock;
 	c->id = id;
-	c->base = c->next = first_seq;
+	c->first = c->base = c->next = first_seq;
 	lock_init(&c->lock, "client", LOCK_LEAF);
 	*ret_client = c;
 	return 0;
@@ -71,8 +75,8 @@ static void toggle_outstanding(struct client *c, uint64_t seq)
 	c->outstanding[seq % CLIENT_WINDOW / 8] ^= (uint8_t)(1u << seq % 8);
 }
 
-/* Gives the command its number, and a buffer to encode into. */
-static int take_number(struct client *c, struct command *command, struct buffer *ret_buffer)
+/* Gives the command its number, and a buffer to encode into. place: where the number is left before the command is sent; NULL: nowhere. */
+static int take_number(struct client *c, struct command *command, _Atomic uint64_t *place, struct buffer *ret_buffer)
 {
 	LOCK_GUARD(&c->lock);
 	if (command->seq == 0) {
@@ -81,8 +85,10 @@ static int take_number(struct client *c, struct command *command, struct buffer 
 		assert(!is_outstanding(c, c->next));
 		command->client = c->id;
 		command->seq = c->next++;
-		command->done_below = c->base;
+		command->done_below = c->kept > 0 ? c->kept_from : c->base;
 		toggle_outstanding(c, command->seq);
+		if (place)
+			atomic_store(place, command->seq);
 	}
 	if (c->spare_count > 0)
 		*ret_buffer = c->spare[--c->spare_count];
@@ -91,15 +97,20 @@ static int take_number(struct client *c, struct command *command, struct buffer 
 	return 0;
 }
 
+/* The lock is held. */
+static void settle_number(struct client *c, uint64_t seq)
+{
+	assert(is_outstanding(c, seq));
+	toggle_outstanding(c, seq);
+	while (c->base < c->next && !is_outstanding(c, c->base))
+		c->base++;
+}
+
 static void give_number(struct client *c, bool own, uint64_t seq, struct buffer *buffer)
 {
 	LOCK_GUARD(&c->lock);
-	if (own) {
-		assert(is_outstanding(c, seq));
-		toggle_outstanding(c, seq);
-		while (c->base < c->next && !is_outstanding(c, c->base))
-			c->base++;
-	}
+	if (own)
+		settle_number(c, seq);
 	buffer_reset(buffer);
 	if (c->spare_count < SPARES_MAX && buffer->capacity <= SPARE_BYTES_MAX)
 		c->spare[c->spare_count++] = *buffer;
@@ -179,20 +190,27 @@ int client_propose(struct client *c, struct command *command, bool durable, stru
 {
 	int64_t begun_ns = clock_boot_ns(c->clock);
 	bool own = command->seq == 0;
+	_Atomic uint64_t *place = own && command->counts ? redo_next() : NULL;
 	struct buffer encoded;
 	struct result result;
 
-	int r = take_number(c, command, &encoded);
+	int r = take_number(c, command, place, &encoded);
 	/* The window is full because somebody waits for the disk. The same wait ends it; a condition is not an option, for the caller may hold locks. */
 	for (unsigned i = 0; r == -EAGAIN && i < FULL_SYNCS_MAX; i++) {
 		r = client_sync(c);
 		if (r == 0)
-			r = take_number(c, command, &encoded);
+			r = take_number(c, command, place, &encoded);
 	}
 	if (r < 0)
 		return r;
 	r = send_command(c, command, durable, &encoded, &result);
-	give_number(c, own, command->seq, &encoded);
+	/* A command that has had no effect is not found again; one of which nobody knows is. */
+	bool done = r == 0 ? result.error == 0 : r == -EIO;
+	if (place && !done)
+		atomic_store(place, 0);
+	else if (place)
+		redo_advance();
+	give_number(c, own && !(place && done), command->seq, &encoded);
 	histogram_record(&propose_time, clock_boot_ns(c->clock) - begun_ns);
 	if (r == 0)
 		*ret_result = result;
@@ -211,3 +229,22 @@ int client_sync(struct client *c)
 	rpc_reply_done(&reply);
 	return r;
 }
+
+void client_keep(struct client *c, uint64_t number)
+{
+	LOCK_GUARD(&c->lock);
+	assert(number < c->first && c->next == c->first);
+	if (c->kept++ == 0 || number < c->kept_from)
+		c->kept_from = number;
+}
+
+void client_forget(struct client *c, uint64_t number)
+{
+	LOCK_GUARD(&c->lock);
+	if (number >= c->first)
+		settle_number(c, number);
+	else
+		c->kept--;
+}
+
+bool client_is_earlier(const struct client *c, uint64_t number) { return number < c->first; }

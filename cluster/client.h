@@ -26,6 +26,12 @@ void client_set_peer(struct client *c, struct rpc_peer *peer);
 int client_propose(struct client *c, struct command *command, bool durable, struct result *ret_result);
 int client_sync(struct client *c);
 
+/* Numbers in a request's redo. Kept: an earlier daemon's, whose result is still asked for; before anything is proposed. Forgotten: kept, or of a command
+ * that counts: its result is asked for no more. */
+void client_keep(struct client *c, uint64_t number);
+void client_forget(struct client *c, uint64_t number);
+bool client_is_earlier(const struct client *c, uint64_t number);
+
 /* The body of a proposal. */
 void propose_body_encode(bool durable, struct buffer *out);
 int propose_body_decode(struct slice body, bool *ret_durable);   /* -EBADMSG */

@@ -2,11 +2,13 @@
  *
  * The client's id is the node's. A start takes its first number from the index that the state has applied, times 2^SEQ_SHIFT. Every command
  * that the state knows of has taken an index of its own, so a later start begins above every number that the state, or the log behind it, has
- * seen; its first command says that nothing below is waited for, and the state forgets the results of earlier starts. So nothing has to
- * be remembered outside the log, and no number comes twice, also when a power cut takes the end of the log with the numbers in it. */
+ * seen; its first command says that nothing below is waited for, and the state forgets the results of earlier starts, except those that
+ * requests under way still ask for (cluster/redo.h). So nothing has to be remembered outside the log, and no number comes twice, also when a power
+ * cut takes the end of the log with the numbers in it. */
 #include <sys/stat.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "caps/keys.h"
 #include "cluster/client.h"
 #include "cluster/cluster.h"
@@ -175,6 +177,45 @@ int cluster_propose(struct cluster *c, struct command *command, bool durable, st
 		return r;
 	*ret_result = result;
 	return result.error;
+}
+
+int cluster_redone(struct cluster *c, struct result *ret_result)
+{
+	_Atomic uint64_t *place = redo_next();
+	uint64_t number = place ? *place : 0;
+
+	if (number == 0 || !client_is_earlier(c->client, number))
+		return 0;
+	int r = state_get_result(shard_state(c->shard), c->store->node_id, number, ret_result);
+	if (r == 0 && ret_result->error == 0) {
+		redo_advance();
+		return 1;
+	}
+	if (r < 0 && r != -ENOENT) {
+		log_error("cluster", "the result of a command is lost number=%llu error=%d", (unsigned long long)number, -r);
+		return -EIO;
+	}
+	/* It never reached the log, or was refused: it has had no effect. */
+	atomic_store(place, 0);
+	client_forget(c->client, number);
+	return 0;
+}
+
+void cluster_redo_keep(struct cluster *c, const struct redo *redo)
+{
+	for (unsigned i = 0; i < REDO_COMMANDS_MAX; i++)
+		if (redo->numbers[i] != 0)
+			client_keep(c->client, redo->numbers[i]);
+}
+
+void cluster_redo_forget(struct cluster *c, struct redo *redo)
+{
+	for (unsigned i = 0; i < REDO_COMMANDS_MAX; i++) {
+		uint64_t number = atomic_exchange(&redo->numbers[i], 0);
+		if (number != 0)
+			client_forget(c->client, number);
+	}
+	redo->placed = false;
 }
 
 int cluster_sync(struct cluster *c)

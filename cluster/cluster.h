@@ -3,6 +3,7 @@
 #ifndef DIOS_CLUSTER_CLUSTER_H
 #define DIOS_CLUSTER_CLUSTER_H
 
+#include "cluster/redo.h"
 #include "cluster/shard.h"
 #include "rpc/rpc.h"
 
@@ -17,6 +18,13 @@ void cluster_close(struct cluster *c);                         /* the next start
  * is given seq != 0 (with client and done_below) keeps them: it is a retry. -EAGAIN, -ENOSPC (of the log), -EMSGSIZE, -ENOMEM: certainly not
  * done; -EIO: the outcome is unknown, or the shard has stopped. May be called with any lock below LOCK_SHARD held. */
 int cluster_propose(struct cluster *c, struct command *command, bool durable, struct result *ret_result);
+/* The next command that counts, of the request that this thread has entered, was applied for an earlier daemon: 1, *ret_result is what it said then (its
+ * record may have changed since), and the command is not to be proposed. 0: it was not. -EIO: nobody knows any more. */
+int cluster_redone(struct cluster *c, struct result *ret_result);
+/* A request that an earlier daemon began: its results are kept until they are forgotten. Before anything is proposed. */
+void cluster_redo_keep(struct cluster *c, const struct redo *redo);
+/* The request has been answered, or has had no effect and begins anew. */
+void cluster_redo_forget(struct cluster *c, struct redo *redo);
 int cluster_sync(struct cluster *c);                            /* everything acknowledged before the call is on stable storage */
 int cluster_maintain(struct cluster *c);                        /* see shard_maintain: every second or so */
 /* Makes the client's loopback lose and repeat messages. For tests and the simulation: single-threaded. NULL: no more. */

@@ -141,6 +141,7 @@ struct command {
 	enum command_kind kind;
 	uint64_t client, seq, done_below;
 	int64_t time_ns;
+	bool counts;     /* in the redo of the request that it is part of (cluster/redo.h); not encoded */
 	union {
 		struct command_create create;
 		struct command_link link;

@@ -64,6 +64,7 @@ int state_get_task_stats(struct state *s, uint64_t ino, struct buffer *stats);
 int state_each_name(struct state *s, const struct name *after, int (*each)(void *arg, const struct name *name, uint64_t ino), void *arg);  /* all objects of the realm */
 int state_each_task(struct state *s, int (*each)(void *arg, uint64_t ino), void *arg);   /* tasks, in order of making */
 int state_each_orphan(struct state *s, int (*each)(void *arg, uint64_t ino), void *arg);
+int state_get_result(struct state *s, uint64_t client, uint64_t seq, struct result *ret_result);   /* remembered for that command */
 bool state_token_revoked(struct state *s, const uint8_t token_id[16]);
 int state_get_key(struct state *s, uint32_t realm, uint32_t key_id, struct buffer *sealed);   /* key_id 0: the newest; sealed form */
 /* Kept up to date by apply; O(1): all records, orphans and directories too; the bytes of their blocks. */

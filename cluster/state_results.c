@@ -236,3 +236,16 @@ void results_note(struct apply *a, const struct command *c)
 		client_drop_below(client, c->done_below);
 	}
 }
+
+/* By the store alone: the table in memory is the applier's. */
+int state_get_result(struct state *s, uint64_t client, uint64_t seq, struct result *ret_result)
+{
+	struct state_key key = key_shard_pair(KEY_RESULT, client, seq);
+	_cleanup_buffer_ struct buffer value;
+
+	buffer_init(&value, COMMAND_MAX);
+	int r = kv_get(s->kv, NULL, key_slice(&key), &value);
+	if (r == 0 && value.size < 8)
+		r = -EBADMSG;
+	return r < 0 ? r : result_decode(key_rest((struct slice){ .data = value.data, .size = value.size }, 8), ret_result);
+}

@@ -19,6 +19,8 @@
 #include "fs/loop.h"
 #include "fs/magic.h"
 #include "fs/magic_tasks.h"
+#include "fs/restart.h"
+#include "fs/slot.h"
 #include "fs/wait.h"
 
 #define MAX_WRITE (1u << 20)
@@ -131,11 +133,20 @@ int fs_start(struct fs *fs, struct objects *os, void (*ready)(void *arg), void *
 	fs->objects = os;
 	fs->ready = ready;
 	fs->ready_arg = arg;
-	if ((r = session_open(fs)) < 0 || (r = handle_table_new(fs, fs->region, &fs->handles)) < 0 || (r = loop_new(fs, &fs->loop)) < 0 ||
+	if ((r = session_open(fs)) < 0 || (r = slots_new(fs, &fs->slots)) < 0 || (r = handle_table_new(fs, fs->region, &fs->handles)) < 0 || (r = loop_new(fs, &fs->loop)) < 0 ||
 	    (r = magic_new(fs, &fs->magic)) < 0 || (r = ioctl_mount_new(fs, fs->options.ioctl_tasks, &fs->ioctls)) < 0 ||
 	    (r = waiters_new(fs, &fs->waiters)) < 0 || (r = notifier_new(fs, &fs->notifier)) < 0)
 		return r;
-	return loop_start(fs->loop, fs->options.workers);
+	if (!region_is_restart(fs->region))
+		return loop_start(fs->loop, fs->options.workers);
+	r = handles_restore(fs);
+	if (r < 0)
+		return r;
+	restart_run(fs);
+	r = loop_start(fs->loop, fs->options.workers);
+	if (r == 0)
+		ready(arg);
+	return r;
 }
 
 void fs_invalidate(void *arg, uint64_t ino, bool content)
@@ -175,6 +186,7 @@ void fs_free(struct fs *fs)
 	if (fs->session && (poll(&ended, 1, END_TIMEOUT_MS) <= 0 || eventfd_read(fs->ended_fd, &n) < 0))
 		return;
 	loop_free(fs->loop);
+	slots_free(fs->slots);
 	magic_free(fs->magic);
 	if (fs->session)
 		fuse_session_destroy(fs->session);

@@ -9,6 +9,7 @@
 #include "fs/handle.h"
 #include "fs/magic.h"
 #include "fs/session.h"
+#include "fs/slot.h"
 #include "fs/wait.h"
 
 #define CHUNK 4096u                     /* handles' pointers are kept in chunks, so that a small mount needs little memory */
@@ -82,6 +83,18 @@ void handle_table_free(struct handle_table *t)
 	free(t);
 }
 
+/* The place for a handle's pointer. The table's lock is held, or nobody else uses it yet. */
+static int table_chunk(struct handle_table *t, uint32_t index)
+{
+	if (t->chunks[index / CHUNK])
+		return 0;
+	_Atomic(struct handle *) *chunk = calloc(CHUNK, sizeof(*chunk));
+	if (!chunk)
+		return -ENOMEM;
+	atomic_store_explicit(&t->chunks[index / CHUNK], chunk, memory_order_release);
+	return 0;
+}
+
 /* Takes a free entry, and makes sure that it has a place for its pointer. The table's lock is held. */
 static int table_take(struct handle_table *t, uint32_t *ret_index)
 {
@@ -96,45 +109,65 @@ static int table_take(struct handle_table *t, uint32_t *ret_index)
 			return -ENFILE;
 		header->handles_touched = index + 1;
 	}
-	if (!t->chunks[index / CHUNK]) {
-		_Atomic(struct handle *) *chunk = calloc(CHUNK, sizeof(*chunk));
-		if (!chunk) {
-			t->free_list[t->free_count++] = index;
-			return -ENOMEM;
-		}
-		atomic_store_explicit(&t->chunks[index / CHUNK], chunk, memory_order_release);
+	if (table_chunk(t, index) < 0) {
+		t->free_list[t->free_count++] = index;
+		return -ENOMEM;
 	}
 	*ret_index = index;
 	return 0;
 }
 
-int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uint64_t ino, struct handle **ret_handle)
+static struct handle *handle_alloc(struct handle_table *t, uint32_t index)
 {
 	struct handle *h = calloc(1, sizeof(*h));
-	uint32_t index = 0;
 
 	if (!h)
-		return -ENOMEM;
+		return NULL;
+	h->fs = t->fs;
+	h->entry = &t->region->handles[index];
+	h->fh = (uint64_t)h->entry->generation << 32 | index;
+	lock_init(&h->lock, "fs.handle", LOCK_SESSION);
+	return h;
+}
+
+static void entry_free(struct handle_table *t, uint32_t index)
+{
+	struct handle_entry *e = &t->region->handles[index];
+
+	e->generation++;
+	atomic_store_explicit(&e->kind, HANDLE_FREE, memory_order_release);
+	lock_acquire(&t->lock);
+	assert(t->free_count < t->free_capacity);
+	t->free_list[t->free_count++] = index;
+	lock_release(&t->lock);
+}
+
+int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uint64_t ino, struct handle **ret_handle)
+{
+	uint32_t index = 0;
+
 	lock_acquire(&t->lock);
 	int r = table_room(t);
 	if (r == 0)
 		r = table_take(t, &index);
 	lock_release(&t->lock);
-	if (r < 0) {
-		free(h);
+	if (r < 0)
 		return r;
-	}
+	struct handle *h = handle_alloc(t, index);
 	struct handle_entry *e = &t->region->handles[index];
+	if (!h) {
+		entry_free(t, index);
+		return -ENOMEM;
+	}
 	assert(e->kind == HANDLE_FREE);
 	uint32_t generation = e->generation;
 	memset((char *)e + sizeof(e->kind), 0, sizeof(*e) - sizeof(e->kind));
 	e->generation = generation;
 	e->node = node;
 	e->ino = ino;
-	h->fs = t->fs;
-	h->entry = e;
-	h->fh = (uint64_t)generation << 32 | index;
-	lock_init(&h->lock, "fs.handle", LOCK_SESSION);
+	/* If this daemon dies before the kernel has been told of the handle, it is nobody's. */
+	if (request.serving != SLOT_NONE)
+		t->region->slots[request.serving].handle = h->fh + 1;
 	atomic_store_explicit(&e->kind, kind, memory_order_release);
 	atomic_store_explicit(table_place(t, index), h, memory_order_release);
 	counter_add(&open_handles, 1);
@@ -160,14 +193,35 @@ void handle_free(struct handle_table *t, struct handle *h)
 		reference_close(h->reference);
 	buffer_done(&h->text);
 	lock_done(&h->lock);
-	h->entry->generation++;
-	atomic_store_explicit(&h->entry->kind, HANDLE_FREE, memory_order_release);
 	free(h);
-	lock_acquire(&t->lock);
-	assert(t->free_count < t->free_capacity);
-	t->free_list[t->free_count++] = index;
-	lock_release(&t->lock);
+	entry_free(t, index);
 	counter_add(&open_handles, -1);
+}
+
+int handle_adopt(struct handle_table *t, uint32_t index, struct handle **ret_handle)
+{
+	struct handle *h = table_chunk(t, index) < 0 ? NULL : handle_alloc(t, index);
+
+	if (!h)
+		return -ENOMEM;
+	h->object_kind = (enum object_kind)h->entry->object_kind;
+	atomic_store_explicit(table_place(t, index), h, memory_order_release);
+	counter_add(&open_handles, 1);
+	*ret_handle = h;
+	return 0;
+}
+
+void handle_drop(struct handle_table *t, uint32_t index) { entry_free(t, index); }
+
+bool handle_each(struct handle_table *t, uint64_t ino, bool (*each)(void *arg, struct handle *h), void *arg)
+{
+	for (uint32_t i = 0; i < t->region->header->handles_touched; i++) {
+		_Atomic(struct handle *) *place = table_place(t, i);
+		struct handle *h = place ? *place : NULL;
+		if (h && h->entry->kind == HANDLE_OBJECT && h->entry->node == ino && each(arg, h))
+			return true;
+	}
+	return false;
 }
 
 struct handle *handle_get(struct handle_table *t, uint64_t fh)

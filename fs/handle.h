@@ -28,6 +28,7 @@ struct handle {
 	struct name list_last;               /* .dios/name: the last name given out, and the cookie it had */
 	uint64_t list_cookie;
 	void *data;                          /* HANDLE_BUFFER, HANDLE_CONTROL: of the file that serves it */
+	bool lost;                           /* an earlier daemon's, and what it showed cannot be had again: EIO */
 	_Atomic(struct poll_item *) poll;
 	struct handle_attachment *attachments;
 	struct lock lock;                    /* guards page_reference, list_last, attachments */
@@ -38,6 +39,12 @@ int handle_table_new(struct fs *fs, struct region *region, struct handle_table *
 void handle_table_free(struct handle_table *t);      /* closes what is open */
 /* An empty handle of that kind. -ENFILE. The kernel may use it as soon as fh has been sent. */
 int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uint64_t ino, struct handle **ret_handle);
+/* The handle of an entry that an earlier daemon has left, without what belongs to its kind. */
+int handle_adopt(struct handle_table *t, uint32_t index, struct handle **ret_handle);
+void handle_drop(struct handle_table *t, uint32_t index);         /* such an entry: nobody has it open */
+/* Calls back for each open handle of an inode, by its own node, until each() says true; returns whether it did. At a start, before others use the table. */
+bool handle_each(struct handle_table *t, uint64_t ino, bool (*each)(void *arg, struct handle *h), void *arg);
+int handles_restore(struct fs *fs);       /* handle_restore.c: opens again what an earlier daemon had open */
 void handle_free(struct handle_table *t, struct handle *h);       /* closes its references, releases attachments */
 struct handle *handle_get(struct handle_table *t, uint64_t fh);   /* NULL: stale */
 /* Takes ownership of arg when it returns 0. */

@@ -49,7 +49,9 @@ static void note_send(struct fs *fs, const struct note *n)
 static void note_finish(struct fs *fs, struct note *n)
 {
 	if (n->kind == NOTE_THEN) {
+		request_resume(fs, n->slot);
 		n->then(n->arg, n->req);
+		request_suspend(fs, n->slot, false);
 		slot_release(fs, n->slot);
 	}
 	free(n);

@@ -93,6 +93,7 @@ void ioctl_set_version(const struct ioctl_context *c, uint64_t version);        
 int ioctl_mutexes_new(struct ioctl_mutexes **ret_mutexes);
 void ioctl_mutexes_free(struct ioctl_mutexes *ms);
 int ioctl_mutex_acquire(const struct ioctl_context *c, bool exclusive);
+int ioctl_mutex_restore(struct handle *h);                                   /* what the descriptor had when an earlier daemon died */
 void ioctl_mutex_release(const struct ioctl_context *c, bool exclusive);     /* does nothing if the descriptor has none */
 
 /* The handlers: in is theirs to read, out is a copy of in (or zeros where the struct is large: see each), to be filled in. */

@@ -7,12 +7,19 @@
 #include <uthash.h>
 
 #include "fs/ioctl_calls.h"
+#include "fs/session.h"
 
 struct mutex { uint64_t ino; uint32_t readers; bool writer; UT_hash_handle hh; };
 struct ioctl_mutexes { struct lock lock; struct mutex *table; };
 
-/* What one descriptor has. */
-struct part { struct ioctl_mount *mount; uint64_t ino; uint32_t readers; bool writer; };
+/* What one descriptor has; written into its entry of the open table as well. */
+struct part { struct ioctl_mount *mount; struct handle_entry *entry; uint64_t ino; uint32_t readers; bool writer; };
+
+static void part_note(const struct part *p)
+{
+	p->entry->mutex_readers = p->readers;
+	p->entry->mutex_writer = p->writer;
+}
 
 int ioctl_mutexes_new(struct ioctl_mutexes **ret_mutexes)
 {
@@ -86,17 +93,17 @@ static void part_release(void *arg)
 	free(p);
 }
 
-static struct part *part_of(const struct ioctl_context *c)
+static struct part *part_of(struct ioctl_mount *mount, struct handle *h)
 {
-	struct part *p = ioctl_find_attachment(c->handle, part_release);
+	struct part *p = ioctl_find_attachment(h, part_release);
 
 	if (p)
 		return p;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
-	*p = (struct part){ .mount = c->mount, .ino = reference_ino(c->reference) };
-	struct part *attached = ioctl_attach_once(c->handle, part_release, p);
+	*p = (struct part){ .mount = mount, .entry = h->entry, .ino = h->entry->ino };
+	struct part *attached = ioctl_attach_once(h, part_release, p);
 	if (attached != p)
 		free(p);
 	return attached;
@@ -105,7 +112,7 @@ static struct part *part_of(const struct ioctl_context *c)
 int ioctl_mutex_acquire(const struct ioctl_context *c, bool exclusive)
 {
 	struct ioctl_mutexes *ms = c->mount->mutexes;
-	struct part *p = part_of(c);
+	struct part *p = part_of(c->mount, c->handle);
 
 	if (!p)
 		return -ENOMEM;
@@ -113,14 +120,39 @@ int ioctl_mutex_acquire(const struct ioctl_context *c, bool exclusive)
 	struct mutex *m = find_or_make(ms, p->ino);
 	if (!m)
 		return -ENOMEM;
-	if (m->writer || (exclusive && m->readers > 0))
+	/* Taken for this same request by an earlier daemon (D2): so many readers the descriptor had been before. */
+	uint64_t before, none;
+	bool again = redo_take_place(&before, &none);
+	if (!again && (m->writer || (exclusive && m->readers > 0)))
 		return -EAGAIN;
+	if (!again)
+		redo_put_place(before = p->readers, 0);
 	if (exclusive) {
 		m->writer = p->writer = true;
-	} else {
+	} else if (p->readers <= before) {
 		m->readers++;
 		p->readers++;
 	}
+	part_note(p);
+	return 0;
+}
+
+int ioctl_mutex_restore(struct handle *h)
+{
+	const struct handle_entry *e = h->entry;
+	struct ioctl_mount *mount = h->fs->ioctls;
+	struct part *p = e->mutex_readers > 0 || e->mutex_writer ? part_of(mount, h) : NULL;
+
+	if (!p)
+		return e->mutex_readers > 0 || e->mutex_writer ? -ENOMEM : 0;
+	LOCK_GUARD(&mount->mutexes->lock);
+	struct mutex *m = find_or_make(mount->mutexes, p->ino);
+	if (!m)
+		return -ENOMEM;
+	p->readers = e->mutex_readers;
+	p->writer = e->mutex_writer;
+	m->readers += p->readers;
+	m->writer |= p->writer;
 	return 0;
 }
 
@@ -139,6 +171,7 @@ void ioctl_mutex_release(const struct ioctl_context *c, bool exclusive)
 		p->writer = false;
 	else if (had)
 		p->readers--;
+	part_note(p);
 	lock_release(&ms->lock);
 	if (had)
 		object_wake(c->mount->objects, p->ino);

@@ -11,8 +11,10 @@
 
 #include "base/clock.h"
 #include "base/counter.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "fs/loop.h"
+#include "fs/slot.h"
 #include "fs/stats.h"
 
 #define SCRATCH_SIZE (1u << 20)
@@ -22,88 +24,30 @@ struct loop {
 	_Atomic bool stopping;
 	_Atomic uint32_t busy;              /* workers inside a request */
 	_Atomic uint32_t alive;             /* threads */
-	struct lock lock;                   /* guards the list of free slots, and goes with idle */
+	struct lock lock;                   /* goes with idle */
 	pthread_cond_t idle;
-	uint32_t free_count;
-	uint32_t free_slots[SLOT_COUNT];
 };
 
-/* The request that this thread is serving. */
-static _Thread_local struct {
-	struct fs *fs;
-	uint32_t slot;
-	bool slot_taken;                    /* the request has gone away with its slot */
-	bool kill_privilege;
-	bool init;
-	uint64_t init_flags;                /* what the kernel offered in INIT */
-	uint8_t *scratch;
-} request;
-
-static _Thread_local bool request_thread;
+static _Thread_local uint8_t *scratch;
 
 void *request_scratch(size_t size)
 {
 	if (size > SCRATCH_SIZE)
 		return NULL;
-	if (!request.scratch && posix_memalign((void **)&request.scratch, 4096, SCRATCH_SIZE) != 0)
-		request.scratch = NULL;
-	return request.scratch;
+	if (!scratch && posix_memalign((void **)&scratch, 4096, SCRATCH_SIZE) != 0)
+		scratch = NULL;
+	return scratch;
 }
 
 void request_scratch_free(void)
 {
-	free(request.scratch);
-	request.scratch = NULL;
+	free(scratch);
+	scratch = NULL;
 }
 
-bool request_kills_privilege(void) { return request.kill_privilege; }
-
-/* ---- slots ---- */
-
-static int slot_get(struct loop *l, uint32_t *ret_slot)
+bool request_kills_privilege(void)
 {
-	LOCK_GUARD(&l->lock);
-	if (l->free_count == 0)
-		return -ENOBUFS;
-	*ret_slot = l->free_slots[--l->free_count];
-	atomic_store(&l->fs->region->slots[*ret_slot].state, SLOT_USED);
-	return 0;
-}
-
-static struct fuse_in_header *slot_header(struct fs *fs, uint32_t slot) { return region_slot(fs->region, slot); }
-
-static void slot_clear(struct fs *fs, uint32_t slot)
-{
-	/* The other fields stay: a length of 0 says that they mean nothing. */
-	atomic_store_explicit((_Atomic uint32_t *)&slot_header(fs, slot)->len, 0, memory_order_release);
-	fs->region->slots[slot].flags = 0;
-}
-
-static void slot_put(struct loop *l, uint32_t slot)
-{
-	slot_clear(l->fs, slot);
-	LOCK_GUARD(&l->lock);
-	atomic_store(&l->fs->region->slots[slot].state, SLOT_FREE);
-	l->free_slots[l->free_count++] = slot;
-}
-
-struct slot_ref request_take_slot(void)
-{
-	struct slot_ref ref = { 0 };
-	uint32_t next;
-
-	if (!request_thread || request.slot_taken || slot_get(request.fs->loop, &next) < 0)
-		return ref;
-	ref = (struct slot_ref){ .index = request.slot, .taken = true };
-	request.slot = next;
-	request.slot_taken = true;
-	return ref;
-}
-
-void slot_release(struct fs *fs, struct slot_ref slot)
-{
-	if (slot.taken)
-		slot_put(fs->loop, slot.index);
+	return request.serving != SLOT_NONE && (request.fs->region->slots[request.serving].flags & SLOT_KILL_PRIVILEGE);
 }
 
 /* ---- the device ----
@@ -124,22 +68,33 @@ ssize_t device_read(int fd, void *data, size_t size, void *userdata)
 
 ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
+	const struct fuse_out_header *out = iov[0].iov_base;
+	bool ours = request.serving != SLOT_NONE && out->unique != 0 && slot_header(request.fs, request.serving)->unique == out->unique;
+
 	atomic_fetch_add_explicit(&answers, 1, memory_order_release);
+	if (ours) {
+		fault_point_of("fs.done", slot_header(request.fs, request.serving)->opcode);
+		slot_keep_answer(request.fs, request.serving, iov, count);
+		fault_point_of("fs.kept", slot_header(request.fs, request.serving)->opcode);
+	}
 #if FUSE_VERSION < FUSE_MAKE_VERSION(3, 17)
 	/* What this library does not know of the protocol, the kernel does: parallel look-ups in one directory, and setuid
 	 * cleared by us instead of a question for security.capability before each write. */
-	if (request.init && count == 2 && iov[1].iov_len >= sizeof(struct fuse_init_out)) {
+	if (request.init_flags != 0 && count == 2 && iov[1].iov_len >= sizeof(struct fuse_init_out)) {
 		struct fs *fs = request.fs;
-		struct fuse_init_out out;
-		memcpy(&out, iov[1].iov_base, sizeof(out));
-		out.flags |= (uint32_t)request.init_flags & (FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2);
-		fs->kill_privilege_v2 = (out.flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
-		struct iovec patched[2] = { iov[0], { .iov_base = &out, .iov_len = sizeof(out) } };
+		struct fuse_init_out init;
+		memcpy(&init, iov[1].iov_base, sizeof(init));
+		init.flags |= (uint32_t)request.init_flags & (FUSE_PARALLEL_DIROPS | FUSE_HANDLE_KILLPRIV_V2);
+		fs->kill_privilege_v2 = (init.flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+		struct iovec patched[2] = { iov[0], { .iov_base = &init, .iov_len = sizeof(init) } };
 		return writev(fd, patched, 2);
 	}
 #endif
 	(void)userdata;
-	return writev(fd, iov, count);
+	ssize_t n = writev(fd, iov, count);
+	if (ours)
+		fault_point_of("fs.answered", slot_header(request.fs, request.serving)->opcode);
+	return n;
 }
 
 /* ---- requests ---- */
@@ -173,32 +128,54 @@ static void keep_init(struct fs *fs, const struct fuse_in_header *in)
 
 	if (in->len < sizeof(*in) + offsetof(struct fuse_init_in, flags2) || in->len > INIT_SIZE)
 		return;
-	memcpy(header->init, in, in->len);
-	header->init_size = in->len;
+	if (header->init_size == 0) {
+		memcpy(header->init, in, in->len);
+		header->init_size = in->len;
+	}
 	request.init_flags = body->flags;
 }
 
-static void serve(struct loop *l, struct fuse_buf *buf)
+/* What is to be known of a request before libfuse sees it, which takes things out. */
+static void note_request(struct fs *fs, const struct fuse_in_header *in)
 {
-	struct fs *fs = l->fs;
+	struct slot_entry *e = &fs->region->slots[request.serving];
+
+	e->unique = in->unique;
+	switch (in->opcode) {
+	case FUSE_INIT:
+		keep_init(fs, in);
+		break;
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+		/* At most once: a count that is too high keeps an entry, one too low would take it from under a program. */
+		e->answer_size = SLOT_NO_ANSWER;
+		break;
+	case FUSE_INTERRUPT:
+		slot_interrupted(fs, ((const struct fuse_interrupt_in *)(const void *)(in + 1))->unique);
+		break;
+	default:
+		if (fs->kill_privilege_v2 && kills_privilege(in))
+			e->flags |= SLOT_KILL_PRIVILEGE;
+	}
+}
+
+void loop_serve(struct fs *fs, uint32_t slot, struct fuse_buf *buf)
+{
 	struct fuse_in_header *in = buf->mem;
 	uint32_t opcode = in->opcode;
 	int64_t start = clock_boot_ns(&clock_system);
 
+	request.slot = request.serving = slot;
 	request.slot_taken = false;
-	request.kill_privilege = fs->kill_privilege_v2 && kills_privilege(in);
-	fs->region->slots[request.slot].flags = request.kill_privilege ? SLOT_KILL_PRIVILEGE : 0;
-	request.init = opcode == FUSE_INIT;
-	if (request.init)
-		keep_init(fs, in);
+	redo_enter(&fs->region->slots[slot].redo);
+	note_request(fs, in);
 	fuse_session_process_buf(fs->session, buf);
+	redo_leave();
+	request.serving = SLOT_NONE;
+	request.init_flags = 0;
 	stats_request(opcode, clock_boot_ns(&clock_system) - start);
 	if (!request.slot_taken)
-		slot_clear(fs, request.slot);
-	if (request.init) {
-		request.init = false;
-		fs->ready(fs->ready_arg);
-	}
+		slot_clear(fs->slots, slot);
 }
 
 static void loop_leave(struct loop *l)
@@ -209,18 +186,22 @@ static void loop_leave(struct loop *l)
 	}
 }
 
+void loop_join(struct fs *fs)
+{
+	request.fs = fs;
+	request.worker = true;
+	if (slot_get(fs->slots, &request.slot) < 0)
+		assert(!"there are more slots than workers");
+}
+
 static void *worker(void *arg)
 {
 	struct loop *l = arg;
 	struct fs *fs = l->fs;
 
-	request_thread = true;
-	request.fs = fs;
-	if (slot_get(l, &request.slot) < 0)
-		assert(!"there are more slots than workers");
+	loop_join(fs);
 	while (!fuse_session_exited(fs->session)) {
 		struct fuse_buf buf = { .mem = region_slot(fs->region, request.slot), .size = SLOT_SIZE };
-		slot_clear(fs, request.slot);
 		int r = fuse_session_receive_buf(fs->session, &buf);
 		if (r == -EINTR || r == -EAGAIN)
 			continue;
@@ -234,7 +215,10 @@ static void *worker(void *arg)
 			loop_leave(l);
 			break;
 		}
-		serve(l, &buf);
+		bool first = ((const struct fuse_in_header *)buf.mem)->opcode == FUSE_INIT;
+		loop_serve(fs, request.slot, &buf);
+		if (first)
+			fs->ready(fs->ready_arg);
 		loop_leave(l);
 	}
 	request_scratch_free();
@@ -253,9 +237,6 @@ int loop_new(struct fs *fs, struct loop **ret_loop)
 	l->fs = fs;
 	lock_init(&l->lock, "fs.loop", LOCK_LEAF);
 	pthread_cond_init(&l->idle, NULL);
-	for (uint32_t i = SLOT_COUNT; i-- > 0; )
-		if (fs->region->slots[i].state == SLOT_FREE)
-			l->free_slots[l->free_count++] = i;
 	*ret_loop = l;
 	return 0;
 }

@@ -8,6 +8,10 @@ struct loop;
 int loop_new(struct fs *fs, struct loop **ret_loop);
 int loop_start(struct loop *l, uint32_t workers);
 void loop_stop(struct loop *l);       /* returns when no request is being served and none will be */
+/* This thread becomes a worker, with a slot of its own; serves the request in a slot, which is cleared then, or has gone away with the request:
+ * request.slot is the worker's own now. */
+void loop_join(struct fs *fs);
+void loop_serve(struct fs *fs, uint32_t slot, struct fuse_buf *buf);
 void loop_free(struct loop *l);       /* once fs->ended_fd says that all threads are gone */
 
 /* How libfuse reads and writes the device. */

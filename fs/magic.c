@@ -261,6 +261,25 @@ void magic_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 	open_text(req, node, node, &text, fi);
 }
 
+int magic_restore(struct handle *h)
+{
+	struct fs *fs = h->fs;
+	uint64_t node = h->entry->node, number = node & ~INO_LOCAL_BIT;
+
+	if (h->entry->kind == HANDLE_DIRECTORY)
+		return node == (INO_LOCAL_BIT | FIXED_TASKS) ? task_opendir(fs, h) : 0;
+	if (h->entry->kind == HANDLE_CONTROL)
+		return 0;
+	if (h->entry->kind != HANDLE_TEXT)
+		return -EIO;
+	buffer_init(&h->text, 16u << 20);
+	if (magic_class_of(node) != MAGIC_CLASS_FIXED)
+		return task_text(fs, node, &h->text);
+	if (number < FIXED_FILES || number - FIXED_FILES >= magic_file_count || !magic_files[number - FIXED_FILES].print)
+		return -EIO;
+	return magic_files[number - FIXED_FILES].print(fs, &h->text);
+}
+
 void magic_create(fuse_req_t req, uint64_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	if (parent == (INO_LOCAL_BIT | FIXED_NAME))
@@ -340,6 +359,7 @@ void magic_opendir(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 		return;
 	}
 	h->object_kind = KIND_DIRECTORY;
+	h->entry->object_kind = KIND_DIRECTORY;
 	h->entry->uid = fuse_req_ctx(req)->uid;
 	if (node == (INO_LOCAL_BIT | FIXED_TASKS) && (r = task_opendir(fs, h)) < 0) {
 		handle_free(fs->handles, h);

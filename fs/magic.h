@@ -28,6 +28,7 @@ void magic_forget(struct fs *fs, uint64_t node, uint64_t count);
 void magic_getattr(fuse_req_t req, uint64_t node);
 void magic_setattr(fuse_req_t req, uint64_t node, struct stat *st, int to_set);
 void magic_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi);
+int magic_restore(struct handle *h);       /* an earlier daemon's handle shows its text again, as it is now */
 void magic_create(fuse_req_t req, uint64_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void magic_unlink(fuse_req_t req, uint64_t parent, const char *name);
 void magic_read(fuse_req_t req, struct handle *h, size_t size, uint64_t offset);       /* handles other than HANDLE_OBJECT */

@@ -113,10 +113,12 @@ static void *run(void *arg)
 	/* At the end of the mount it stays unanswered, like all that waits. */
 	if (stopped)
 		return NULL;
+	request_resume(f->fs, slot);
 	if (r < 0)
 		reply_error(f->req, r);
 	else
 		open_text(f->req, f->node, f->node, &f->text, &f->fi);
+	request_suspend(f->fs, slot, false);
 	slot_release(f->fs, slot);
 	lock_acquire(&f->lock);
 	f->running = false;

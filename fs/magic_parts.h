@@ -61,6 +61,7 @@ void task_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi);
 int task_opendir(struct fs *fs, struct handle *h);                       /* takes the list of tasks */
 void task_list(struct magic_listing *l, uint64_t node, uint64_t after, struct handle *h);
 void task_write(fuse_req_t req, struct handle *h, const char *data, size_t size);
+int task_text(struct fs *fs, uint64_t node, struct buffer *out);         /* of a task's file */
 int task_print(struct fs *fs, uint64_t ino, struct buffer *out);         /* what the task's own file says */
 
 /* magic_buf.c: .dios/buf */

@@ -165,7 +165,7 @@ static int print_from_state(struct fs *fs, uint64_t ino, bool spec, struct buffe
 	return r == -ENOENT || r == -ENODATA ? 0 : r;
 }
 
-static int task_text(struct fs *fs, uint64_t node, struct buffer *out)
+int task_text(struct fs *fs, uint64_t node, struct buffer *out)
 {
 	const struct magic_tasks *tasks = fs->options.tasks;
 	uint64_t ino = task_of(node);

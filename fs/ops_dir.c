@@ -25,6 +25,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *f
 		return;
 	}
 	h->object_kind = KIND_DIRECTORY;
+	h->entry->object_kind = KIND_DIRECTORY;
 	fi->fh = h->fh;
 	if (fuse_reply_open(req, fi) == -ENOENT)        /* the program was interrupted: no RELEASEDIR will come */
 		handle_free(fs->handles, h);

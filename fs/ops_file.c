@@ -18,9 +18,10 @@ static struct handle *handle_of(fuse_req_t req, const struct fuse_file_info *fi)
 {
 	struct handle *h = fi ? handle_get(fs_of(req)->handles, fi->fh) : NULL;
 
-	if (!h)
-		reply_error(req, EBADF);
-	return h;
+	if (h && !h->lost)
+		return h;
+	reply_error(req, h ? EIO : EBADF);
+	return NULL;
 }
 
 /* ---- streams ---- */
@@ -32,13 +33,14 @@ static int stream_read_attempt(void *arg, fuse_req_t req)
 	struct stream_read_request *s = arg;
 	struct handle *h = s->h;
 	struct handle_entry *e = h->entry;
-	uint8_t *out = request_scratch(s->size);
+	bool consumes = reference_get_options(h->reference)->stream_mode == STREAM_CONSUME;
+	uint8_t *out = consumes ? request_answer_buffer(s->size) : request_scratch(s->size);
 	size_t whole = 0;
 	ssize_t n;
 
 	if (!out)
 		return -ENOMEM;
-	if (reference_get_options(h->reference)->stream_mode == STREAM_CONSUME) {
+	if (consumes) {
 		n = stream_consume(h->reference, out, s->size, &whole);
 	} else {
 		bool first = !e->stream_begun;

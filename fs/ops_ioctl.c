@@ -11,8 +11,8 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned command, void *ar
 	(void)arg;
 	(void)node;
 	call.handle = handle_get(fs->handles, fi->fh);
-	if (!call.handle) {
-		reply_error(req, EBADF);
+	if (!call.handle || call.handle->lost) {
+		reply_error(req, call.handle ? EIO : EBADF);
 		return;
 	}
 	call.ino = call.handle->entry->ino;

@@ -40,6 +40,7 @@ int open_handle(struct fs *fs, const struct open_request *o, enum object_kind ki
 	if (e < 0)
 		return e;
 	h->object_kind = kind;
+	h->entry->object_kind = (uint32_t)kind;
 	h->reference = r;
 	h->entry->flags = (uint32_t)fi->flags;
 	h->entry->rights = options->rights;

@@ -32,7 +32,9 @@ static void op_poll(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi, 
 	}
 	if (ph && !h->reference)
 		fuse_pollhandle_destroy(ph);       /* always ready: nothing to wait for */
-	else if (ph && poll_watch(h, ph, wanted) < 0)
+	else if (ph)
+		h->entry->poll_handle = request_poll_handle();
+	if (ph && h->reference && poll_watch(h, ph, wanted) < 0)
 		revents = POLLERR;
 	fuse_reply_poll(req, revents);
 }

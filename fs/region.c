@@ -1,5 +1,6 @@
-/* Layout of the shared memory: header, slots' states, open table, token table, and the slots' bytes, each at a page. */
+/* Layout of the shared memory: header, slots' states, open table, token table, and the slots' bytes and answers, each at a page. */
 #include <assert.h>
+#include <linux/fuse.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -20,7 +21,8 @@ static size_t region_layout(uint8_t *base, struct region *region)
 	size_t handles = slots + page_up(SLOT_COUNT * sizeof(struct slot_entry));
 	size_t tokens = handles + page_up(HANDLE_COUNT * sizeof(struct handle_entry));
 	size_t data = tokens + page_up(TOKEN_COUNT * sizeof(struct token_entry));
-	size_t size = data + (size_t)SLOT_COUNT * SLOT_SIZE;
+	size_t answers = data + (size_t)SLOT_COUNT * SLOT_SIZE;
+	size_t size = answers + (size_t)SLOT_COUNT * SLOT_ANSWER_SIZE;
 
 	if (base) {
 		region->header = (struct region_header *)(void *)base;
@@ -28,6 +30,7 @@ static size_t region_layout(uint8_t *base, struct region *region)
 		region->handles = (struct handle_entry *)(void *)(base + handles);
 		region->tokens = (struct token_entry *)(void *)(base + tokens);
 		region->slot_data = base + data;
+		region->answer_data = base + answers;
 		region->size = size;
 	}
 	return size;
@@ -57,24 +60,32 @@ int region_create(const char *mount, const char *data, uint64_t mount_id, int *r
 	return 0;
 }
 
+/* The first bytes are the same in every version. */
+static int region_check(int fd)
+{
+	struct { uint64_t magic; uint32_t version, header_size; } h;
+
+	if (pread(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h) || h.magic != REGION_MAGIC)
+		return -EBADMSG;
+	return h.version != REGION_VERSION || h.header_size != sizeof(struct region_header) ? -ENOTSUP : 0;
+}
+
 int region_attach(int fd, struct region *ret_region)
 {
 	size_t size = region_layout(NULL, NULL);
 	struct stat st;
+	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	r = region_check(fd);
+	if (r < 0)
+		return r;
 	if ((size_t)st.st_size != size)
 		return -EBADMSG;
 	uint8_t *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	const struct region_header *h = (const struct region_header *)(const void *)base;
-	int r = h->magic != REGION_MAGIC ? -EBADMSG : h->version != REGION_VERSION || h->header_size != sizeof(*h) ? -ENOTSUP : 0;
-	if (r < 0) {
-		munmap(base, size);
-		return r;
-	}
 	region_layout(base, ret_region);
 	ret_region->header->starts++;
 	return 0;
@@ -85,4 +96,11 @@ void region_detach(struct region *region)
 	if (region->header)
 		munmap(region->header, region->size);
 	memset(region, 0, sizeof(*region));
+}
+
+bool region_slot_waits(const struct region *region, uint32_t slot)
+{
+	uint32_t size = ((const struct fuse_in_header *)region_slot(region, slot))->len;
+
+	return region->slots[slot].state == SLOT_USED && size >= sizeof(struct fuse_in_header) && size <= SLOT_SIZE;
 }

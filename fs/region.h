@@ -4,7 +4,15 @@
  * Invariants: an entry is valid only while its state says so, and its state is written last (release order). A slot's
  * request is complete if and only if its header's length is not 0: the kernel writes the header together with the rest,
  * and the daemon clears the length once it has answered. Nothing in the region points anywhere: it is mapped at another
- * address by the next daemon. */
+ * address by the next daemon.
+ *
+ * What a slot says of its request, from its arrival on:
+ *   length 0                       none, or it has been answered
+ *   length, answer_size 0          it is to be done (again); its redo tells what has been done already
+ *   length, answer_size            all has been done; the answer lies beside the request and is, or was, being sent
+ * The last makes a difference to the second: a program may have its answer and go on, so that doing the request again would undo what it did next.
+ *
+ * A daemon of another REGION_VERSION is refused, and the holder goes on with the binary that it had (mount-tools/holder.c). */
 #ifndef DIOS_FS_REGION_H
 #define DIOS_FS_REGION_H
 
@@ -12,13 +20,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "cluster/redo.h"
 
 #define REGION_MAGIC 0x6e6f69676572ULL
-#define REGION_VERSION 1u
+#define REGION_VERSION 2u
 #define REGION_PATH_MAX 4096
 
 #define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
 #define SLOT_SIZE ((1u << 20) + 8192u)          /* bytes: the largest write and its headers */
+#define SLOT_ANSWER_SIZE ((1u << 20) + 4096u)   /* bytes: a stream's largest record and its headers */
 #define HANDLE_COUNT (1u << 20)                 /* open files, all programs together */
 #define TOKEN_COUNT (1u << 16)                  /* token look-ups that the kernel remembers */
 #define TOKEN_ENTRY_TEXT 1008                   /* bytes: the longest token, and its NUL */
@@ -27,10 +37,15 @@
 enum slot_state { SLOT_FREE = 0, SLOT_USED };
 struct slot_entry {
 	_Atomic uint32_t state;
-	uint32_t flags;                         /* what libfuse takes out of the request before handlers see it: SLOT_KILL_... */
-	uint64_t reserved;
+	_Atomic uint32_t flags;                 /* SLOT_... */
+	_Atomic uint32_t answer_size;           /* bytes; SLOT_NO_ANSWER: it gets none */
+	uint32_t attempts;                      /* daemons that have died doing it again */
+	_Atomic uint64_t handle;                /* the fh that it opens, + 1; 0: none */
+	_Atomic uint64_t unique;                /* the kernel's number of the request */
+	struct redo redo;
 };
-enum { SLOT_KILL_PRIVILEGE = 1 };
+enum { SLOT_KILL_PRIVILEGE = 1 /* libfuse takes it out of the request before handlers see it */, SLOT_INTERRUPTED = 2 /* the kernel has said so, once */ };
+#define SLOT_NO_ANSWER UINT32_MAX
 
 enum handle_kind { HANDLE_FREE = 0, HANDLE_OBJECT, HANDLE_DIRECTORY, HANDLE_TEXT, HANDLE_BUFFER, HANDLE_CONTROL };
 /* What a daemon needs to go on with an open file. */
@@ -50,11 +65,15 @@ struct handle_entry {
 	_Atomic uint64_t position;              /* streams: behind the last byte read */
 	_Atomic uint64_t version;               /* blobs: as of the last acquire or commit; poll compares with it */
 	_Atomic uint64_t lock_owner;
-	uint64_t poll_handle;
+	_Atomic uint64_t poll_handle;           /* the kernel's; 0: nobody has polled */
 	uint32_t backing_id;
 	uint32_t poll_events;
 	uint8_t reference_id[16];
-	uint64_t reserved[4];
+	_Atomic uint32_t mutex_readers;         /* ioctl_mutex.c */
+	_Atomic uint32_t mutex_writer;
+	uint32_t object_kind;                   /* enum object_kind */
+	uint32_t reserved;
+	uint64_t reserved2[2];
 };
 
 /* A look-up of .dios/cap/TOKEN: a node id of its own (DESIGN section 4), with FORGET counts. */
@@ -76,6 +95,7 @@ struct region_header {
 	int32_t holder_pid;
 	uint32_t init_size;                     /* bytes of init; 0: the kernel has not spoken yet */
 	uint64_t starts;                        /* daemons that have attached */
+	int64_t died_ns;                        /* boot clock: when the holder saw the last one end; 0: none has */
 	int64_t mounted_ns;                     /* wall clock */
 	char mount[REGION_PATH_MAX], data[REGION_PATH_MAX];
 	uint8_t init[INIT_SIZE];
@@ -88,7 +108,7 @@ struct region {
 	struct slot_entry *slots;
 	struct handle_entry *handles;
 	struct token_entry *tokens;
-	uint8_t *slot_data;
+	uint8_t *slot_data, *answer_data;
 	size_t size;
 };
 
@@ -97,6 +117,11 @@ int region_create(const char *mount, const char *data, uint64_t mount_id, int *r
 /* For the daemon. -EBADMSG: not a region; -ENOTSUP: of another version. */
 int region_attach(int fd, struct region *ret_region);
 void region_detach(struct region *region);
+/* The kernel knows the mount already: an earlier daemon has served it. */
+/* There is a whole request in the slot, which is not known to have been answered. */
+bool region_slot_waits(const struct region *region, uint32_t slot);
+static inline bool region_is_restart(const struct region *region) { return region->header->init_size != 0; }
 static inline void *region_slot(const struct region *region, uint32_t slot) { return region->slot_data + (size_t)slot * SLOT_SIZE; }
+static inline void *region_answer(const struct region *region, uint32_t slot) { return region->answer_data + (size_t)slot * SLOT_ANSWER_SIZE; }
 
 #endif

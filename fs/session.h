@@ -13,6 +13,7 @@
 #include "fs/region.h"
 
 struct magic;
+struct slots;
 struct notifier;
 struct waiters;
 
@@ -26,6 +27,7 @@ struct fs {
 	struct waiters *waiters;
 	struct magic *magic;
 	struct ioctl_mount *ioctls;          /* fs/ioctl_calls.h */
+	struct slots *slots;                 /* fs/slot.h */
 	struct loop *loop;
 	int64_t started_ns;              /* wall clock */
 	double timeout_s;                /* what the kernel is told for entries and attributes */
@@ -54,6 +56,13 @@ void request_scratch_free(void);        /* at the end of a thread that used it *
 struct slot_ref { uint32_t index; bool taken; };
 struct slot_ref request_take_slot(void);
 void slot_release(struct fs *fs, struct slot_ref slot);
+/* Another thread goes on with that request, from its beginning: what it does, and the answer that it gives, count as the request's. */
+void request_resume(struct fs *fs, struct slot_ref slot);
+void request_suspend(struct fs *fs, struct slot_ref slot, bool anew);   /* anew: it has had no effect, and begins anew some time */
+uint64_t request_poll_handle(void);     /* of a POLL: what the kernel calls whoever is to be woken */
+/* Where bytes go that are nobody else's once they are taken: they are there again when a later daemon does the request again (D2). Like scratch
+ * otherwise. */
+void *request_answer_buffer(size_t size);
 
 /* The handlers. */
 void ops_fill(struct fuse_lowlevel_ops *ops);

@@ -149,9 +149,11 @@ static void request_try(struct waiters *w, struct item *i)
 	fuse_req_interrupt_func(i->req, NULL, NULL);
 	bool interrupted = fuse_req_interrupted(i->req);
 	int r = interrupted && interrupt_counts(i->req) ? -EINTR : item_watch(w, i);
+	request_resume(w->fs, i->slot);
 	if (r == 0)
 		r = i->attempt(i->arg, i->req);
 	if (r == -EAGAIN) {
+		request_suspend(w->fs, i->slot, true);
 		if (interrupted)
 			item_stall(w, i);
 		else    /* calls back at once if the signal has come in between */
@@ -160,6 +162,7 @@ static void request_try(struct waiters *w, struct item *i)
 	}
 	if (r < 0)
 		reply_error(i->req, r);
+	request_suspend(w->fs, i->slot, false);
 	item_remove(w, i);
 	i->done(i->arg);
 	slot_release(w->fs, i->slot);
@@ -177,6 +180,7 @@ void wait_park(fuse_req_t req, uint64_t ino, int (*attempt)(void *arg, fuse_req_
 		r = i->slot.taken ? 0 : -EAGAIN;
 	}
 	if (r == 0) {
+		request_suspend(w->fs, i->slot, true);
 		LOCK_GUARD(&w->lock);
 		if (w->count < WAITERS_MAX && !w->ending) {
 			*i = (struct item){ .ino = ino, .req = req, .slot = i->slot, .attempt = attempt, .done = done, .arg = arg };
@@ -187,6 +191,8 @@ void wait_park(fuse_req_t req, uint64_t ino, int (*attempt)(void *arg, fuse_req_
 		r = -EAGAIN;
 	}
 	log_warning("fs", "a request cannot wait: too many do limit=%u", WAITERS_MAX);
+	if (i)
+		request_resume(fs_of(req), i->slot);
 	reply_error(req, r);
 	done(arg);
 	if (i)

@@ -166,6 +166,8 @@ static int open_data(struct diosd *d)
 		refuse(d, "data directory '%s': its log is damaged, or it and the state do not belong together: restore both from one backup", data);
 	else if (r < 0)
 		refuse(d, "data directory '%s': the log or the state cannot be opened: %s", data, strerror(-r));
+	else
+		fs_keep_results(&d->region, d->cluster);
 	return r;
 }
 
@@ -174,7 +176,7 @@ static int open_objects(struct diosd *d)
 	struct objects_options options = { .commit_interval_ns = config_number(d->config, "commit.interval"),
 		.inline_max = (uint32_t)config_number(d->config, "inline.max"), .dirty_max_bytes = DIRTY_MAX, .stage_max_bytes = STAGE_MAX,
 		.cached_max = (size_t)config_number(d->config, "cache.entries"),
-		.stream_limit_bytes = (uint64_t)config_number(d->config, "stream.max_bytes"), .invalidate = fs_invalidate, .invalidate_arg = d->fs };
+		.restart = region_is_restart(&d->region), .stream_limit_bytes = (uint64_t)config_number(d->config, "stream.max_bytes"), .invalidate = fs_invalidate, .invalidate_arg = d->fs };
 	int r = objects_open(d->cluster, d->store, &options, &d->objects);
 
 	if (r < 0)
@@ -349,6 +351,11 @@ int main(int argc, char **argv)
 	d.device_fd = a.device_fd;
 	limits_raise();
 	r = region_attach(a.region_fd, &d.region);
+	if (r == -ENOTSUP) {
+		log_error("diosd", "the mount's shared memory is of another version than this diosd's: unmount and mount anew to use it version=%s", DIOS_VERSION);
+		control_send(&d.control, "incompatible");
+		return 1;
+	}
 	if (r < 0 || (r = signals_open(&d)) < 0) {
 		refuse(&d, "the holder's shared memory cannot be used: %s", strerror(-r));
 		return 1;

@@ -1,7 +1,12 @@
 /* The holder's life, driven by one poll loop: signals, the daemon's words, the end of children.
  *
  *   start the daemon -> "opened" -> mount -> "mounted" -> "ready" -> probe the mount -> tell the starter
+ *   the daemon dies -> start another -> "opened" -> "mounted", for it still is -> "ready"
  *   SIGTERM -> SIGTERM to the daemon -> "quiet" -> unmount -> "unmounted" -> the daemon ends -> exit 0
+ *   SIGHUP -> the daemon is killed, and the next one is the binary that is on the disk now
+ *
+ * Once the mount has answered, only SIGTERM, an unmount, or a daemon that ends by itself with 0 ends the holder: while no daemon can be had, what
+ * programs ask of the mount waits, and starting is tried again for ever (holder_daemon.c).
  *
  * Whatever way it ends, nothing stays mounted. The probe is a process of its own: if the daemon died under it, it would hang, and the
  * holder must not. */
@@ -14,15 +19,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "fs/region.h"
-#include "mount-tools/beside.h"
 #include "mount-tools/holder.h"
 
 #define STOP_TIMEOUT_MS 120000      /* to commit and sync everything; a disk that takes longer is broken */
@@ -49,70 +53,6 @@ static void _printf_(2, 3) fail(struct holder *h, const char *format, ...)
 }
 
 /* ---- children ---- */
-
-static void daemon_exec(struct holder *h, int control_fd)
-{
-	char path[4096], device[16], region[16], control[16], data[PATH_MAX + 16], mount[PATH_MAX + 16];
-	const char *arguments[16 + 2 * MOUNT_KEYS_MAX];
-	int n = 0;
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() == 1)
-		_exit(1);       /* the holder died before the line above */
-	fcntl(h->device_fd, F_SETFD, 0);
-	fcntl(h->region_fd, F_SETFD, 0);
-	fcntl(control_fd, F_SETFD, 0);
-	snprintf(device, sizeof(device), "%d", h->device_fd);
-	snprintf(region, sizeof(region), "%d", h->region_fd);
-	snprintf(control, sizeof(control), "%d", control_fd);
-	if (program_beside("diosd", path, sizeof(path)) < 0) {
-		struct control c;
-		control_init(&c, control_fd);
-		control_send_error(&c, "diosd is neither beside dios-holder nor installed");
-		_exit(127);
-	}
-	/* Both are in the region as well: here they are for people who look at ps. */
-	snprintf(data, sizeof(data), "--data=%s", h->data);
-	snprintf(mount, sizeof(mount), "--mount=%s", h->mount);
-	const char *fixed[] = { path, "--device-fd", device, "--region-fd", region, "--control-fd", control, data, mount };
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		arguments[n++] = fixed[i];
-	if (h->options->config_file) {
-		arguments[n++] = "--config";
-		arguments[n++] = h->options->config_file;
-	}
-	for (unsigned i = 0; i < h->options->key_count; i++) {
-		arguments[n++] = "-o";
-		arguments[n++] = h->options->keys[i];
-	}
-	arguments[n] = NULL;
-	execv(path, (char *const *)(uintptr_t)arguments);
-	_exit(127);
-}
-
-static int daemon_start(struct holder *h)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	pid_t pid = fork();
-	if (pid < 0) {
-		int r = -errno;
-		close(pair[0]);
-		close(pair[1]);
-		return r;
-	}
-	if (pid == 0)
-		daemon_exec(h, pair[1]);
-	close(pair[1]);
-	h->daemon = pid;
-	control_init(&h->control, pair[0]);
-	return 0;
-}
 
 static void probe_start(struct holder *h)
 {
@@ -165,20 +105,28 @@ static int on_word(struct holder *h, const char *word)
 	char error[CONTROL_LINE_MAX];
 
 	if (strcmp(word, "opened") == 0) {
-		pid_write(h);
-		if (holder_mount(h, error, sizeof(error)) < 0) {
+		if (!h->pid_written)
+			pid_write(h);
+		if (!h->mounted && holder_mount(h, error, sizeof(error)) < 0) {
 			fail(h, "%s", error);
 			control_send(&h->control, "unmounted");      /* it waits for this word, and for no signal */
 			return -EIO;
 		}
 		control_send(&h->control, "mounted");
 	} else if (strcmp(word, "ready") == 0) {
-		probe_start(h);
+		daemon_is_ready(h);
+		if (!h->ready)
+			probe_start(h);
+	} else if (strcmp(word, "incompatible") == 0) {
+		h->incompatible = true;
 	} else if (strcmp(word, "quiet") == 0) {
 		holder_unmount(h);
 		control_send(&h->control, "unmounted");
 	} else if (strncmp(word, "error ", 6) == 0) {
-		fail(h, "%s", word + 6);
+		if (!h->ready)
+			fail(h, "%s", word + 6);
+		else    /* the daemon has logged it */
+			snprintf(h->reason, sizeof(h->reason), "%s", word + 6);
 	}
 	return 0;
 }
@@ -202,7 +150,8 @@ static void stop(struct holder *h)
 	if (h->stopping)
 		return;
 	h->stopping = true;
-	kill(h->daemon, SIGTERM);
+	if (h->daemon > 0)
+		kill(h->daemon, SIGTERM);
 }
 
 static void on_probe_end(struct holder *h, int status)
@@ -243,6 +192,8 @@ static void on_signal(struct holder *h, int *ret_status)
 			children_reap(h, ret_status);
 		else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			stop(h);
+		else if (info.ssi_signo == SIGHUP)
+			daemon_renew(h);
 	}
 }
 
@@ -274,6 +225,40 @@ static int serve(struct holder *h)
 	/* Words that were sent before the end. */
 	while (fds[1].fd >= 0 && on_control(h) == 0)
 		;
+	close(TAKE_FD(h->control.fd));
+	return status;
+}
+
+/* A daemon has ended. Waits as long as the next start is to wait; false: there is none. */
+static bool goes_on(struct holder *h, int status)
+{
+	struct pollfd fd = { .fd = h->signal_fd, .events = POLLIN };
+	bool asked = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	if (!h->ready || !h->mounted || h->stopping || asked)
+		return false;
+	int64_t until_ms = daemon_ended(h, status), left;
+	while (!h->stopping && (left = until_ms - clock_boot_ns(&clock_system) / NS_PER_MS) > 0)
+		if (poll(&fd, 1, (int)left) > 0)
+			on_signal(h, &status);
+	return !h->stopping;
+}
+
+/* Daemon after daemon. Returns the wait status of the last. */
+static int serve_all(struct holder *h)
+{
+	int status, r;
+
+	do {
+		status = 0;
+		while ((r = daemon_start(h)) < 0 && h->ready && goes_on(h, 1 << 8))
+			;
+		if (r < 0) {
+			fail(h, "cannot start the daemon: %s", strerror(-r));
+			return 1 << 8;
+		}
+		status = serve(h);
+	} while (goes_on(h, status));
 	return status;
 }
 
@@ -284,6 +269,7 @@ static int signals_open(struct holder *h)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -304,11 +290,7 @@ int holder_run(struct holder *h)
 		fail(h, "%s", error);
 		return 1;
 	}
-	if ((r = daemon_start(h)) < 0) {
-		fail(h, "cannot start the daemon: %s", strerror(-r));
-		return 1;
-	}
-	int status = serve(h);
+	int status = serve_all(h);
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	if (!clean && WIFSIGNALED(status))
 		fail(h, "the daemon was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));

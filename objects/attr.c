@@ -76,7 +76,7 @@ static int set_others(struct object *o, const struct attribute_change *change)
 		int r = blob_commit(o, false);
 		if (r < 0) return r;
 	}
-	struct command c = { .kind = COMMAND_SETATTR, .setattr = { .ino = o->ino, .mask = mask, .mode = change->mode, .uid = change->uid, .gid = change->gid,
+	struct command c = { .kind = COMMAND_SETATTR, .counts = true, .setattr = { .ino = o->ino, .mask = mask, .mode = change->mode, .uid = change->uid, .gid = change->gid,
 		.atime_ns = change->atime_ns, .mtime_ns = change->mtime_ns, .replicas = change->replicas, .read_consistency = change->read_consistency,
 		.write_consistency = change->write_consistency, .lifecycle = change->lifecycle } };
 	struct result result;
@@ -116,7 +116,7 @@ static int change_xattr(struct objects *os, uint64_t ino, const char *key, struc
 	struct object *o;
 	int r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
-	struct command c = { .kind = COMMAND_SETXATTR, .setxattr = { .ino = ino, .key = { (const uint8_t *)key, strlen(key) }, .value = value,
+	struct command c = { .kind = COMMAND_SETXATTR, .counts = true, .setxattr = { .ino = ino, .key = { (const uint8_t *)key, strlen(key) }, .value = value,
 		.flags = flags, .remove = remove } };
 	struct result result;
 	r = object_propose(os, o, &c, false, &result);

@@ -262,6 +262,7 @@ static void reap_choose(struct objects *os, struct reaping *reap)
 int reap_run(struct objects *os)
 {
 	struct reaping reap = { 0 };
+	if (atomic_load(&os->orphans_kept)) return 0;
 	LOCK_GUARD(&os->reap_lock);
 	reap.count = table_take_reap(os, reap.inos, REAP_BATCH);
 	bool full = reap.count == REAP_BATCH;

@@ -175,6 +175,7 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	o->changed = true;
 	struct plan plan;
 	plan_init(&plan, o);
+	plan.command.counts = true;
 	plan.command.commit.check_version = check;
 	plan.command.commit.base_version = base_version;
 	struct command_patch patch;
@@ -217,6 +218,7 @@ static int clone_checksums(struct object *from, struct plan *plan)
 			if (r < 0) return r;
 		}
 	}
+	plan->command.counts = true;
 	return plan_propose(plan, from->record.size, 0, false);
 }
 

@@ -288,6 +288,7 @@ int blob_replay(struct objects *os, const struct stage_record *record)
 	}
 	if (r < 0) return r;
 	blob_dirty_begin(o);
+	o->dirty_since_ns = 0;   /* nobody knows how long it has waited: it is due */
 	r = record->kind == STAGE_SIZE ? note_keep(o, record->place) : replay_extent(o, record);
 	if (r == 0) {
 		uint64_t end = record->kind == STAGE_SIZE ? record->offset : record->offset + record->size;

@@ -104,7 +104,7 @@ int capability_open(struct objects *os, uint64_t ino, const struct token_grant *
 	if (!grant->once) return reference_open(os, ino, &op, ret_reference);
 	/* Last, so that an open that fails for another reason does not spend it; durable, so that a power cut does not give it back. Before the
 	 * reference is made: one that is refused has never been a writer, whose end may end a stream. */
-	struct command c = { .kind = COMMAND_SPEND, .spend = { .expiry_ns = grant->once_until_ns } };
+	struct command c = { .kind = COMMAND_SPEND, .counts = true, .spend = { .expiry_ns = grant->once_until_ns } };
 	memcpy(c.spend.once_id, grant->once_id, sizeof(c.spend.once_id));
 	return reference_open_after(os, ino, &op, &c, ret_reference);
 }

@@ -124,6 +124,7 @@ struct objects {
 	int64_t next_absorb_ns;       /* after a failure */
 	_Atomic bool absorb_wanted;
 	_Atomic bool unsynced;        /* something was acknowledged since the last sync */
+	_Atomic bool orphans_kept;    /* an earlier daemon's handles are not open again yet: no orphan is freed (D5) */
 	int64_t next_sync_ns;
 };
 
@@ -165,6 +166,9 @@ void watch_fire(struct objects *os, uint64_t ino);  /* no lock held */
 
 /* propose.c: proposes, marks what it touched stale, and keeps the caller's locked object (NULL: none) up to date. */
 int object_propose(struct objects *os, struct object *o, struct command *c, bool durable, struct result *ret_result);
+/* 1: the command that comes next of those that count has been applied for an earlier daemon (D2): what leads up to it is left out. o (NULL: none) is up
+ * to date; of *ret_result the record is as of then. 0: it has not. */
+int object_redone(struct objects *os, struct object *o, struct result *ret_result);
 
 /* blob_read.c: all with the object locked */
 int blob_read_locked(struct object *o, uint64_t offset, void *data, size_t size);           /* content as of now; past the end zeros */

@@ -58,13 +58,20 @@ static int reap_orphan(void *arg, uint64_t ino)
 	return 0;
 }
 
-/* What an earlier daemon left: uncommitted bytes are committed, unlinked objects freed, stray files removed. */
+/* What an earlier daemon left: uncommitted bytes are committed, unlinked objects freed, stray files removed. At a restart under a living mount
+ * all this is the background's, and heads that nothing refers to wait for the next mount. */
 static int recover(struct objects *os)
 {
 	int r = state_each_orphan(cluster_state(os->cluster, ROOT_INO), reap_orphan, os);
 	if (r < 0) return r;
 	r = stage_replay(os->store->stage, replay_record, os);
 	if (r < 0) return r;
+	if (os->options.restart) {
+		atomic_store(&os->unsynced, true);
+		atomic_store(&os->absorb_wanted, true);
+		atomic_store(&os->sides_wanted, true);
+		return 0;
+	}
 	r = cluster_sync(os->cluster);
 	if (r < 0) return r;
 	while (reap_run(os) > 0) {}
@@ -86,6 +93,7 @@ int objects_open(struct cluster *cluster, struct store *store, const struct obje
 	os->clock = cluster_clock(cluster);
 	os->options = *options;
 	if (os->options.rows_max_bytes == 0 || os->options.rows_max_bytes > ROW_BYTES_MAX) os->options.rows_max_bytes = ROW_BYTES_MAX;
+	atomic_store(&os->orphans_kept, options->restart);
 	watch_init(os);
 	stream_age_init(os);
 	int r = table_init(os);
@@ -103,6 +111,7 @@ int objects_open(struct cluster *cluster, struct store *store, const struct obje
 	return 0;
 }
 
+void objects_restored(struct objects *os) { atomic_store(&os->orphans_kept, false); }
 struct cluster *objects_cluster(struct objects *os) { return os->cluster; }
 struct store *objects_store(struct objects *os) { return os->store; }
 

@@ -29,6 +29,9 @@ struct objects_options {
 	 * file operations). Must not block and must not call back into objects. */
 	void (*invalidate)(void *arg, uint64_t ino, bool content);
 	void *invalidate_arg;
+	/* An earlier daemon's handles will be opened again: no orphan is freed until objects_restored (D5). What it had taken in is committed
+	 * in the background, so that the start is quick. */
+	bool restart;
 };
 
 int objects_open(struct cluster *cluster, struct store *store, const struct objects_options *options, struct objects **ret_objects);
@@ -38,6 +41,7 @@ void objects_close(struct objects *os);
  * nanoseconds until it wants to be called again. Called from one thread at a time: the daemon's maintenance thread, or the simulation. */
 int64_t objects_run_due(struct objects *os);
 int objects_sync(struct objects *os);            /* syncfs: everything that returned before is durable */
+void objects_restored(struct objects *os);       /* every handle is open again that was: orphans without one are freed */
 struct cluster *objects_cluster(struct objects *os);
 struct store *objects_store(struct objects *os);
 
@@ -91,6 +95,9 @@ struct reference_options {
 };
 /* Makes a reference. -EAGAIN: a blob that a task has still to produce (watch it), unless it is opened for writing. -EIO: its producer failed. */
 int reference_open(struct objects *os, uint64_t ino, const struct reference_options *options, struct reference **ret_reference);
+/* A reference that an earlier daemon had open, with its id. Whatever has become of the object, unless it is gone: -ENOENT. */
+int reference_restore(struct objects *os, uint64_t ino, const struct reference_options *options, const uint8_t id[REFERENCE_ID_SIZE],
+	uint64_t stream_position, struct reference **ret_reference);
 void reference_close(struct reference *r);        /* the last one of an unlinked object frees it */
 struct reference *reference_ref(struct reference *r);     /* counted: each ref needs its close */
 uint64_t reference_ino(const struct reference *r);
@@ -130,7 +137,8 @@ int object_update_task(struct objects *os, uint64_t ino, const struct command_ta
 ssize_t stream_append(struct reference *r, const void *data, size_t size, bool durable);   /* -EAGAIN: full; -EPIPE: ended or broken; -EMSGSIZE */
 /* Bytes from *offset on (follow), moved up to the oldest kept byte if `first`; -EAGAIN: nothing yet, 0: ended; -EIO: trimmed away meanwhile. */
 ssize_t stream_read(struct reference *r, uint64_t *offset, bool first, void *data, size_t size);
-/* The next record for this consumer, whole: -EMSGSIZE and its size in *ret_size if it does not fit. -EAGAIN, 0 at the end as above. */
+/* The next record for this consumer, whole: -EMSGSIZE and its size in *ret_size if it does not fit. -EAGAIN, 0 at the end as above. Within a redo
+ * (cluster/redo.h) data lies in memory that outlives the daemon too: there the record is once it is nobody else's. */
 ssize_t stream_consume(struct reference *r, void *data, size_t size, size_t *ret_size);
 /* The next whole record at or after *offset (follow mode with records); moves *offset past it. */
 ssize_t stream_next(struct reference *r, uint64_t *offset, void *data, size_t size, size_t *ret_size);

@@ -67,6 +67,29 @@ int reference_open(struct objects *os, uint64_t ino, const struct reference_opti
 	return reference_open_after(os, ino, options, NULL, ret_reference);
 }
 
+int reference_restore(struct objects *os, uint64_t ino, const struct reference_options *options, const uint8_t id[REFERENCE_ID_SIZE],
+	uint64_t stream_position, struct reference **ret_reference)
+{
+	struct object *o;
+	struct reference *made;
+	int r = object_acquire(os, ino, &o);
+	if (r < 0) return r;
+	r = reference_make(o, options, &made);
+	if (r < 0) {
+		object_release(o);
+		return r;
+	}
+	lock_acquire(&os->table_lock);
+	HASH_DEL(os->references, made);
+	memcpy(made->id, id, sizeof(made->id));
+	HASH_ADD(hh, os->references, id, REFERENCE_ID_SIZE, made);
+	lock_release(&os->table_lock);
+	if (stream_position > made->stream_position) made->stream_position = stream_position;
+	object_unlock(o);
+	*ret_reference = made;
+	return 0;
+}
+
 struct reference *reference_ref(struct reference *r)
 {
 	atomic_fetch_add(&r->count, 1);
@@ -196,7 +219,7 @@ ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, 
 	if (e == 0) e = lock_blob(r);
 	if (e < 0) return e;
 	struct object *o = r->object;
-	if (append) offset = blob_size_now(o);
+	if (append) offset = redo_keep_place(blob_size_now(o));
 	e = range_contains(r, offset, size);
 	if (e == 0 && kills_privilege && size > 0) e = kill_privilege(o);
 	uint64_t errors = o->sync_errors;
@@ -356,6 +379,15 @@ int reference_commit(struct reference *r, uint64_t base_version, uint32_t flags,
 	if (e == 0) e = lock_blob(r);
 	if (e < 0) return e;
 	struct object *o = r->object;
+	struct result result;
+	e = object_redone(r->os, o, &result);
+	if (e != 0) {
+		if (e > 0) *ret_version = result.record.version;
+		e = e < 0 ? e : flags & COMMIT_RELAXED ? 0 : cluster_sync(r->os->cluster);
+		if (r->os->options.invalidate) r->os->options.invalidate(r->os->options.invalidate_arg, o->ino, true);
+		object_unlock(o);
+		return e;
+	}
 	bool check = !(flags & (COMMIT_FORCE | COMMIT_APPEND));
 	e = range_contains(r, (flags & COMMIT_APPEND) ? blob_size_now(o) : offset, size);
 	if (e == 0) e = blob_publish(o, check, base_version, flags, offset, data, size, !(flags & COMMIT_RELAXED));

@@ -49,7 +49,7 @@ static int lock_stream(struct reference *r, uint32_t right)
 
 static int update(struct object *o, const struct command_stream_update *change)
 {
-	struct command c = { .kind = COMMAND_STREAM_UPDATE, .stream_update = *change };
+	struct command c = { .kind = COMMAND_STREAM_UPDATE, .counts = change->set_consumed, .stream_update = *change };
 	c.stream_update.ino = o->ino;
 	struct result result;
 	int r = object_propose(o->os, o, &c, false, &result);
@@ -62,10 +62,14 @@ static int update(struct object *o, const struct command_stream_update *change)
 static ssize_t append_durable(struct object *o, const void *data, size_t size, bool durable)
 {
 	uint32_t record_size = (uint32_t)size;
-	struct command c = { .kind = COMMAND_STREAM_APPEND, .stream_append = { .ino = o->ino, .sizes = &record_size, .count = 1,
-		.bytes = { data, size }, .check_limit = o->record.stream.trim_bytes == 0 && o->record.stream.trim_age_ns == 0 } };
 	struct result result;
-	int r = object_propose(o->os, o, &c, durable, &result);
+	int r = object_redone(o->os, o, &result);
+	if (r > 0) return durable && (r = cluster_sync(o->os->cluster)) < 0 ? r : (ssize_t)size;
+	if (r == 0 && !store_has_room(o->os->store, size)) r = -ENOSPC;
+	if (r < 0) return r;
+	struct command c = { .kind = COMMAND_STREAM_APPEND, .counts = true, .stream_append = { .ino = o->ino, .sizes = &record_size, .count = 1,
+		.bytes = { data, size }, .check_limit = o->record.stream.trim_bytes == 0 && o->record.stream.trim_age_ns == 0 } };
+	r = object_propose(o->os, o, &c, durable, &result);
 	if (r < 0) return r;
 	stream_age_note(o);
 	return (ssize_t)size;
@@ -81,7 +85,6 @@ ssize_t stream_append(struct reference *r, const void *data, size_t size, bool d
 	if (r->options.range_length != UINT64_MAX) n = -EACCES;   /* a range of a stream is for reading */
 	else if (size == 0) n = 0;
 	else if (o->record.flags & CREATE_STREAM_DIRECT) n = o->direct ? direct_stream_append(o->direct, data, size) : -EPIPE;
-	else if (!store_has_room(o->os->store, size)) n = -ENOSPC;
 	else n = append_durable(o, data, size, durable);
 	if (n > 0) {
 		o->changed = true;
@@ -224,15 +227,31 @@ ssize_t stream_next(struct reference *r, uint64_t *offset, void *data, size_t si
 	return follow(r, offset, *offset == 0, data, size, true, ret_size);
 }
 
+/* The next record for a consumer. One that an earlier daemon has given to this same request (D2) is in data already. */
+static ssize_t consume_read(struct object *o, uint64_t *ret_after, void *data, size_t size, size_t *ret_size)
+{
+	struct stream_state s;
+	uint64_t at, taken;
+	if (!o->direct && redo_take_place(&at, &taken)) {
+		*ret_after = at + taken;
+		*ret_size = taken;
+		return (ssize_t)taken;
+	}
+	current_state(o, &s);
+	at = s.consumed > s.start ? s.consumed : s.start;
+	ssize_t n = read_any(o, &at, data, size, true, ret_size);
+	*ret_after = at;
+	if (n > 0 && !o->direct) redo_put_place(at - (uint64_t)n, (uint64_t)n);
+	return n;
+}
+
 ssize_t stream_consume(struct reference *r, void *data, size_t size, size_t *ret_size)
 {
 	int e = lock_stream(r, RIGHT_READ);
 	if (e < 0) return e;
 	struct object *o = r->object;
-	struct stream_state s;
-	current_state(o, &s);
-	uint64_t at = s.consumed > s.start ? s.consumed : s.start;
-	ssize_t n = r->options.range_length != UINT64_MAX ? -EACCES : read_any(o, &at, data, size, true, ret_size);
+	uint64_t at = 0;
+	ssize_t n = r->options.range_length != UINT64_MAX ? -EACCES : consume_read(o, &at, data, size, ret_size);
 	if (n > 0) {
 		if (o->direct) direct_stream_consume(o->direct, at);
 		else e = update(o, &(struct command_stream_update){ .set_consumed = true, .consumed = at });

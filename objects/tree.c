@@ -56,6 +56,15 @@ static int open_new(struct objects *os, uint64_t ino, const struct reference_opt
 	return r;
 }
 
+/* Answers for what an earlier daemon made. */
+static int created_before(struct objects *os, const struct result *result, const struct command_create *create, uint32_t rights,
+	struct reference **ret_reference, struct attributes *ret)
+{
+	int r = object_get(os, result->record.ino, ret);
+	if (r < 0 || (!ret_reference && !(create->flags & CREATE_STREAM_DIRECT))) return r;
+	return open_new(os, result->record.ino, &(struct reference_options){ .rights = rights }, ret_reference);
+}
+
 /* The name is that of a deleted object which waits to be freed. */
 static bool name_waits(struct objects *os, const struct name *name)
 {
@@ -65,17 +74,19 @@ static bool name_waits(struct objects *os, const struct name *name)
 
 int object_create(struct objects *os, const struct command_create *create, uint32_t rights, struct reference **ret_reference, struct attributes *ret)
 {
-	struct command c = { .kind = COMMAND_CREATE, .create = *create };
+	struct command c = { .kind = COMMAND_CREATE, .counts = true, .create = *create };
+	struct result result;
+	int r = object_redone(os, NULL, &result);
+	if (r != 0) return r < 0 ? r : created_before(os, &result, create, rights, ret_reference, ret);
 	if (create->parent != 0 && !create->orphan) {
-		int r = entry_check((const char *)create->entry.data, create->entry.size);
+		r = entry_check((const char *)create->entry.data, create->entry.size);
 		if (r < 0) return r;
 	}
 	if (create->target.size > SYMLINK_MAX) return -ENAMETOOLONG;
 	if (!store_has_room(os->store, 0)) return -ENOSPC;
-	int r = prepare_create(os, &c.create);
+	r = prepare_create(os, &c.create);
 	if (r < 0) return r;
 	if (create->kind == KIND_STREAM && c.create.limit_bytes == 0) c.create.limit_bytes = os->options.stream_limit_bytes;
-	struct result result;
 	r = object_propose(os, NULL, &c, false, &result);
 	if (r == -EEXIST && name_waits(os, &c.create.name)) {
 		do r = reap_run(os); while (r > 0);
@@ -102,15 +113,17 @@ static int commit_before(struct objects *os, uint64_t ino)
 
 int object_link(struct objects *os, uint64_t ino, uint64_t parent, const char *entry, size_t size, struct attributes *ret)
 {
-	int r = entry_check(entry, size);
+	struct result result;
+	int r = object_redone(os, NULL, &result);
+	if (r != 0) return r < 0 ? r : object_get(os, ino, ret);
+	r = entry_check(entry, size);
 	if (r == 0 && !store_has_room(os->store, size)) r = -ENOSPC;
 	if (r == 0) r = commit_before(os, ino);
 	if (r < 0) return r;
 	struct object *o;
 	r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
-	struct command c = { .kind = COMMAND_LINK, .link = { .ino = ino, .parent = parent, .entry = entry_slice(entry, size) } };
-	struct result result;
+	struct command c = { .kind = COMMAND_LINK, .counts = true, .link = { .ino = ino, .parent = parent, .entry = entry_slice(entry, size) } };
 	r = object_propose(os, o, &c, false, &result);
 	if (r == 0) object_attributes(o, ret);
 	object_release(o);
@@ -133,7 +146,7 @@ static void orphaned(struct objects *os, uint64_t ino)
 
 int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t size, bool directory)
 {
-	struct command c = { .kind = COMMAND_UNLINK, .unlink = { .parent = parent, .entry = entry_slice(entry, size), .directory = directory } };
+	struct command c = { .kind = COMMAND_UNLINK, .counts = true, .unlink = { .parent = parent, .entry = entry_slice(entry, size), .directory = directory } };
 	struct result result;
 	int r = object_propose(os, NULL, &c, false, &result);
 	if (r == 0) orphaned(os, result.orphaned);
@@ -142,7 +155,11 @@ int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t
 
 int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t size, uint64_t new_parent, const char *new_entry, size_t new_size, uint32_t flags)
 {
-	int r = entry_check(new_entry, new_size);
+	struct result result;
+	int r = object_redone(os, NULL, &result);
+	if (r > 0) orphaned(os, result.orphaned);
+	if (r != 0) return r < 0 ? r : 0;
+	r = entry_check(new_entry, new_size);
 	if (r < 0) return r == -EEXIST && (flags & RENAME_NOREPLACE) == 0 ? -EBUSY : r;
 	uint64_t ino;
 	r = state_lookup(cluster_state(os->cluster, parent), parent, entry, size, &ino);
@@ -152,9 +169,8 @@ int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t
 		if (r == 0) r = commit_before(os, ino);
 	}
 	if (r < 0) return r;
-	struct command c = { .kind = COMMAND_RENAME, .rename = { .parent = parent, .entry = entry_slice(entry, size), .new_parent = new_parent,
+	struct command c = { .kind = COMMAND_RENAME, .counts = true, .rename = { .parent = parent, .entry = entry_slice(entry, size), .new_parent = new_parent,
 		.new_entry = entry_slice(new_entry, new_size), .flags = flags } };
-	struct result result;
 	r = object_propose(os, NULL, &c, false, &result);
 	if (r == 0) orphaned(os, result.orphaned);
 	return r;
@@ -162,7 +178,7 @@ int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t
 
 int object_delete(struct objects *os, uint64_t ino)
 {
-	struct command c = { .kind = COMMAND_DELETE, .remove = { .ino = ino } };
+	struct command c = { .kind = COMMAND_DELETE, .counts = true, .remove = { .ino = ino } };
 	struct result result;
 	int r = object_propose(os, NULL, &c, false, &result);
 	if (r == 0) orphaned(os, result.orphaned);
@@ -209,10 +225,12 @@ int reference_clone(struct reference *from, struct reference *to)
 	if (r == 0 && (from->options.range_length != UINT64_MAX || to->options.range_length != UINT64_MAX)) r = -EACCES;
 	if (r == 0) r = object_lock_pair(from->object, to->object);
 	if (r < 0) return r;
-	r = from->object->record.kind != KIND_BLOB || to->object->record.kind != KIND_BLOB ? -EINVAL
+	struct result result;
+	r = object_redone(from->os, to->object, &result);
+	if (r == 0) r = from->object->record.kind != KIND_BLOB || to->object->record.kind != KIND_BLOB ? -EINVAL
 		: !store_has_room(from->os->store, from->object->record.blocks * 512) ? -ENOSPC : blob_clone(from->object, to->object);
 	object_unlock_pair(from->object, to->object);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int object_set_produced(struct objects *os, uint64_t ino, enum produced produced)
