@@ -1,5 +1,7 @@
 /* .dios/fsck: opening it for reading checks everything beside the working mount, and the text says what was found: a line for
- * each problem, "note: " before what is none, and at last "clean" or "N problems". For root: it reads everybody's data.
+ * each finding, and at last "clean" or "N problems". A finding is "problem" or "note", inode, name, path, file and what is wrong, between them
+ * a TAB, "-" for what is not known; bytes that are not printable ASCII, and backslashes, are \xNN and \\. For root: it reads everybody's
+ * data. .dios/fsck.progress says how far a check is.
  *
  * A check takes as long as reading all heads, so it has a thread of its own, one at a time; the open is answered when it is done, and
  * ends with EINTR at a signal. The text is bounded: what no longer fits is only counted. */
@@ -17,6 +19,7 @@ struct fsck {
 	struct lock lock;             /* guards running and joinable */
 	bool running, joinable;
 	_Atomic bool stop;
+	_Atomic uint64_t done_bytes, total_bytes;   /* of the check that runs */
 	pthread_t thread;
 	/* Of the check that runs; only its thread uses them. */
 	fuse_req_t req;
@@ -61,29 +64,59 @@ void fsck_free(struct fsck *f)
 	free(f);
 }
 
-static void add_line(void *arg, bool problem, const char *line)
+static void add_field(struct buffer *out, const char *text, char end)
+{
+	for (const unsigned char *c = (const unsigned char *)(text ? text : "-"); *c; c++) {
+		if (*c == '\\')
+			buffer_append(out, "\\\\", 2);
+		else if (*c < 0x20 || *c > 0x7e)
+			buffer_printf(out, "\\x%02x", *c);
+		else
+			buffer_append(out, c, 1);
+	}
+	buffer_append(out, &end, 1);
+}
+
+static void add_finding(void *arg, const struct finding *finding)
 {
 	struct fsck *f = arg;
+	size_t longest = 4 * ((finding->path ? strlen(finding->path) : 0) + strlen(finding->text)) + 256;
 
-	if (f->text.size + strlen(line) + 8 > LINES_MAX) {
+	if (f->text.size + longest > LINES_MAX) {
 		f->cut = true;
 		return;
 	}
-	buffer_printf(&f->text, "%s%s\n", problem ? "" : "note: ", line);
+	buffer_printf(&f->text, "%s\t%llu\t", finding->kind == FINDING_PROBLEM ? "problem" : "note", (unsigned long long)finding->ino);
+	add_field(&f->text, finding->name, '\t');
+	add_field(&f->text, finding->path, '\t');
+	add_field(&f->text, finding->file, '\t');
+	add_field(&f->text, finding->text, '\n');
+}
+
+int fsck_print_progress(struct fs *fs, struct buffer *out)
+{
+	struct fsck *f = fs->magic->fsck;
+
+	lock_acquire(&f->lock);
+	bool running = f->running;
+	lock_release(&f->lock);
+	if (!running)
+		return buffer_printf(out, "idle\n");
+	return buffer_printf(out, "running %llu %llu\n", (unsigned long long)atomic_load(&f->done_bytes), (unsigned long long)atomic_load(&f->total_bytes));
 }
 
 static bool go_on(void *arg, uint64_t done, uint64_t total)
 {
 	struct fsck *f = arg;
 
-	(void)done;
-	(void)total;
+	atomic_store(&f->done_bytes, done);
+	atomic_store(&f->total_bytes, total);
 	return !atomic_load(&f->stop) && !fuse_req_interrupted(f->req);
 }
 
 static int check(struct fsck *f)
 {
-	struct check_options options = { .report = add_line, .progress = go_on, .arg = f };
+	struct check_options options = { .report = add_finding, .progress = go_on, .arg = f };
 	struct check_result result;
 	struct objects *os = f->fs->objects;
 	int r = objects_check(objects_store(os), cluster_state(objects_cluster(os), ROOT_INO), &options, &result);
@@ -91,7 +124,7 @@ static int check(struct fsck *f)
 	if (r < 0)
 		return r;
 	if (f->cut)
-		buffer_printf(&f->text, "note: there is more than fits here\n");
+		buffer_printf(&f->text, "note\t0\t-\t-\t-\tthere is more than fits here\n");
 	if (result.problems == 0)
 		buffer_printf(&f->text, "clean\n");
 	else

@@ -36,6 +36,7 @@ extern const size_t magic_file_count;
 int fsck_new(struct fs *fs, struct fsck **ret_fsck);
 void fsck_free(struct fsck *f);
 void fsck_stop(struct fsck *f);                                          /* ends a check that runs; none begins any more */
+int fsck_print_progress(struct fs *fs, struct buffer *out);
 void fsck_open(struct fsck *f, fuse_req_t req, uint64_t node, const struct fuse_file_info *fi);
 
 /* magic_name.c: .dios/name */

@@ -100,6 +100,6 @@ static int print_status(struct fs *fs, struct buffer *out)
 
 const struct magic_file magic_files[] = {
 	{ "nodes", print_nodes }, { "shards", print_shards }, { "stats", print_stats }, { "metrics", print_metrics },
-	{ "config", print_config }, { "version", print_version }, { "status", print_status }, { "fsck", NULL },
+	{ "config", print_config }, { "version", print_version }, { "status", print_status }, { "fsck", NULL }, { "fsck.progress", fsck_print_progress },
 };
 const size_t magic_file_count = sizeof(magic_files) / sizeof(magic_files[0]);

@@ -97,6 +97,11 @@ int cli_fail_advised(struct cli *cli, int error, const char *advice, const char 
 	return fail_with(cli, error, advice, message);
 }
 
+static int usage_status(const struct cli *cli)
+{
+	return cli->command && cli->command->usage_status ? cli->command->usage_status : EXIT_USAGE;
+}
+
 int cli_usage(struct cli *cli, const char *format, ...)
 {
 	_cleanup_free_ char *message = NULL;
@@ -109,7 +114,7 @@ int cli_usage(struct cli *cli, const char *format, ...)
 	fprintf(stderr, "try 'dios%s%s --help'\n", cli->command ? " " : "", cli->command ? cli->command->name : "");
 	print_json_error(cli, -EINVAL, message ? message : "wrong usage");
 	cli->failed = true;
-	return EXIT_USAGE;
+	return usage_status(cli);
 }
 
 void cli_warn(struct cli *cli, const char *format, ...)

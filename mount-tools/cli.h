@@ -38,6 +38,7 @@ struct cli_command {
 	int arguments_min, arguments_max;   /* max -1: any number */
 	bool stop_at_argument;   /* options end at the first argument: what follows belongs to a program */
 	bool no_mount;           /* it asks no mount, so it has no --mount */
+	int usage_status;        /* its exit status for wrong usage; 0: EXIT_USAGE */
 	int (*run)(struct cli *cli);        /* returns the exit status */
 };
 

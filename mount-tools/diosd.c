@@ -17,8 +17,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cluster/state_peek.h"
 #include "mount-tools/diosd.h"
 #include "mount-tools/unmount.h"
+#include "store/why.h"
 
 #define CONFIG_FILE "/etc/dios/dios.conf"
 #define CACHE_BYTES (256ull << 20)         /* of the state's store */
@@ -154,16 +156,18 @@ static void maintenance_stop(struct diosd *d)
 static int open_data(struct diosd *d)
 {
 	const char *data = d->region.header->data;
-	char error[512] = "";
-	int r = store_open(data, CACHE_BYTES, &d->store, error, sizeof(error));
+	char error[1024] = "";
+	int r = store_open_judged(data, CACHE_BYTES, state_fits_log, &d->store, error, sizeof(error));
 
 	if (r < 0) {
 		refuse(d, "%s%s%s", error[0] ? error : data, error[0] ? "" : ": ", error[0] ? "" : strerror(-r));
 		return r;
 	}
+	store_why_clear();
 	r = cluster_open(d->store, &clock_system, &random_system, &d->cluster);
 	if (r == -EBADMSG)
-		refuse(d, "data directory '%s': its log is damaged, or it and the state do not belong together: restore both from one backup", data);
+		refuse(d, "data directory '%s': its log or its state is damaged, or they do not belong together%s%s: 'dios fsck --repair' says what can be saved; else restore both from one backup",
+			data, store_why()[0] ? ": " : "", store_why());
 	else if (r < 0)
 		refuse(d, "data directory '%s': the log or the state cannot be opened: %s", data, strerror(-r));
 	else
@@ -177,9 +181,12 @@ static int open_objects(struct diosd *d)
 		.inline_max = (uint32_t)config_number(d->config, "inline.max"), .dirty_max_bytes = DIRTY_MAX, .stage_max_bytes = STAGE_MAX,
 		.cached_max = (size_t)config_number(d->config, "cache.entries"),
 		.restart = region_is_restart(&d->region), .stream_limit_bytes = (uint64_t)config_number(d->config, "stream.max_bytes"), .invalidate = fs_invalidate, .invalidate_arg = d->fs };
+	store_why_clear();
 	int r = objects_open(d->cluster, d->store, &options, &d->objects);
 
-	if (r < 0)
+	if (r == -EBADMSG && store_why()[0])
+		refuse(d, "data directory '%s': %s. 'dios fsck --repair' says what can be saved", d->region.header->data, store_why());
+	else if (r < 0)
 		refuse(d, "data directory '%s': the objects cannot be opened: %s", d->region.header->data, strerror(-r));
 	return r;
 }

@@ -14,14 +14,23 @@ static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t blob_size_now(const struct object *o) { return o->is_dirty ? o->size_now : o->record.size; }
 
+static int block_bad(const struct object *o, uint64_t block)
+{
+	counter_add(&checksum_errors, 1);
+	log_error("objects", "checksum error ino=%llu block=%llu version=%llu: the data of this block on disk is damaged; 'dios fsck' lists what is affected",
+		(unsigned long long)o->ino, (unsigned long long)block, (unsigned long long)o->record.version);
+	return -EIO;
+}
+
 static int read_inline(struct object *o, uint64_t offset, uint8_t *data, size_t size)
 {
 	_cleanup_buffer_ struct buffer content;
 	buffer_init(&content, 2 << 20);
 	int r = state_get_inline(cluster_state(o->os->cluster, o->ino), o->ino, &content);
-	if (r == -ENOENT) return 0;
+	if (r == -ENOENT || (r == 0 && content.size < offset + size)) r = -EBADMSG;   /* the record says that it has more */
+	if (r == -EBADMSG) return block_bad(o, offset / BLOCK_SIZE);
 	if (r < 0) return r;
-	if (offset < content.size) memcpy(data, content.data + offset, min_u64(size, content.size - offset));
+	memcpy(data, content.data + offset, size);
 	return 0;
 }
 
@@ -34,14 +43,6 @@ static uint32_t crc_padded(const uint8_t *data, size_t used)
 {
 	uint32_t crc = crc32c(0, data, used);
 	return used < BLOCK_SIZE ? crc32c(crc, zeros, BLOCK_SIZE - used) : crc;
-}
-
-static int block_bad(const struct object *o, uint64_t block)
-{
-	counter_add(&checksum_errors, 1);
-	log_error("objects", "checksum error ino=%llu block=%llu version=%llu: the data of this block on disk is damaged; 'dios fsck' lists what is affected",
-		(unsigned long long)o->ino, (unsigned long long)block, (unsigned long long)o->record.version);
-	return -EIO;
 }
 
 /* One read of blocks. */
@@ -75,7 +76,8 @@ static void copy_block(const struct block_reader *rr, uint64_t block, const uint
 	memcpy(rr->data + (from - rr->offset), bytes + (from - start), to - from);
 }
 
-static int read_row(struct block_reader *rr, uint64_t block)
+/* crc: of the whole block, as the state says beside the row. */
+static int read_row(struct block_reader *rr, uint64_t block, uint32_t crc)
 {
 	_cleanup_buffer_ struct buffer storage;
 	struct state_row row;
@@ -83,7 +85,8 @@ static int read_row(struct block_reader *rr, uint64_t block)
 	buffer_init(&storage, 2 * BLOCK_SIZE);
 	int r = state_get_row(cluster_state(rr->o->os->cluster, rr->o->ino), rr->o->ino, block, &storage, &row);
 	if (r == 0) r = row_bytes(rr->o, &row, bytes);
-	if (r < 0) return r == -ENOENT ? block_bad(rr->o, block) : r;
+	if (r == -ENOENT || r == -EBADMSG || (r == 0 && crc32c(0, bytes, BLOCK_SIZE) != crc)) return block_bad(rr->o, block);
+	if (r < 0) return r;
 	copy_block(rr, block, bytes);
 	return 0;
 }
@@ -130,7 +133,7 @@ static int read_mib(struct block_reader *rr, struct head *head, const struct sta
 			block = run;
 			continue;
 		}
-		if (bit(crcs->rows, block)) r = read_row(rr, block);
+		if (bit(crcs->rows, block)) r = read_row(rr, block, crcs->crc[block % CRC_BLOCKS]);
 		block++;
 	}
 	return r;

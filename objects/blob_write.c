@@ -12,7 +12,9 @@
 
 #include <assert.h>
 #include <string.h>
+#include "base/crc32c.h"
 #include "base/log.h"
+#include "store/why.h"
 
 uint64_t blob_tail_base(const struct object *o)
 {
@@ -69,9 +71,10 @@ static struct stage_record stage_record_of(struct object *o, enum stage_kind kin
 	return (struct stage_record){ .ino = o->ino, .kind = kind, .offset = offset, .size = size, .time_ns = clock_wall_ns(o->os->clock) };
 }
 
-int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t size)
+static int note_record(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t size, uint32_t crc)
 {
 	struct stage_record record = stage_record_of(o, kind, offset, size);
+	record.crc = crc;
 	int r = stage_append(o->os->store->stage, &record, NULL);
 	if (r < 0) return r;
 	r = note_keep(o, record.place);
@@ -82,6 +85,8 @@ int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t 
 	dirty_note(o, kind == STAGE_SIZE ? offset : offset + size, record.seq);
 	return 0;
 }
+
+int blob_note(struct object *o, enum stage_kind kind, uint64_t offset, uint64_t size) { return note_record(o, kind, offset, size, 0); }
 
 /* *ret_done: bytes that were taken, also on failure. */
 static int write_staged(struct object *o, uint64_t offset, const uint8_t *data, size_t size, size_t *ret_done)
@@ -112,7 +117,7 @@ static int note_tail(struct object *o, uint64_t offset, const void *data, size_t
 	o->tail_writes++;
 	if (size == 0) return 0;
 	if (o->publishing) dirty_note(o, offset + size, 0);
-	else r = blob_note(o, STAGE_TAIL, offset, size);
+	else r = note_record(o, STAGE_TAIL, offset, size, crc32c(0, data, size));
 	if (r == 0) r = extents_put(&o->dirty, EXTENT_TAIL, offset, size, (struct stage_place){ 0 });
 	if (r == 0 && tail_put(&o->tail, offset, data, size) < 0) o->tail_unknown = true;
 	return r;
@@ -256,10 +261,37 @@ ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, s
 
 /* ---- at start: what an earlier daemon of this boot had taken in and not committed ---------------------------------- */
 
+/* What was handed over is still there: a byte of the tail is written once. */
+static int tail_is_whole(struct object *o, const struct stage_record *record)
+{
+	struct head *head;
+	_cleanup_free_ uint8_t *bytes = malloc(STAGE_RECORD_MAX);
+	if (!bytes) return -ENOMEM;
+	int r = head_get(o->os->store->heads, o->ino, false, &head);
+	if (r < 0 && r != -ENOENT) return r;
+	uint64_t at = 0;
+	uint32_t crc = 0;
+	for (ssize_t n = 0; r == 0 && at < record->size; at += (uint64_t)n) {
+		size_t want = record->size - at < STAGE_RECORD_MAX ? (size_t)(record->size - at) : STAGE_RECORD_MAX;
+		n = disk_pread(head_file(head), bytes, want, record->offset + at);
+		if (n < 0) r = (int)n;
+		if (n <= 0) break;
+		crc = crc32c(crc, bytes, (size_t)n);
+	}
+	if (r == 0) head_put(o->os->store->heads, head);
+	if (r < 0 && r != -ENOENT) return r;
+	if (r == 0 && at == record->size && (record->crc == 0 || crc == record->crc)) return 0;
+	store_why_set("the head of inode %llu is damaged or missing at bytes %llu to %llu, which were written before the daemon ended and are in no object yet",
+		(unsigned long long)o->ino, (unsigned long long)record->offset, (unsigned long long)(record->offset + record->size));
+	return -EBADMSG;
+}
+
 static int replay_extent(struct object *o, const struct stage_record *record)
 {
 	enum extent_kind kind = record->kind == STAGE_DATA ? EXTENT_STAGED : record->kind == STAGE_TAIL ? EXTENT_TAIL : EXTENT_HOLE;
 	if (record->kind == STAGE_TAIL) {
+		int r = tail_is_whole(o, record);
+		if (r < 0) return r;
 		if (o->record.place == PLACE_INLINE && !o->moving) {
 			/* The blob was moving: the first tail record covers all the content it had. */
 			extents_clear(&o->dirty);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include "base/crc32c.h"
 #include "cluster/state_check.h"
+#include "objects/findings.h"
+#include "store/why.h"
 
 #define TRIES 8u                   /* looks at a MiB that keeps changing */
 #define MIB_BYTES ((uint64_t)CRC_BLOCKS * BLOCK_SIZE)
@@ -19,6 +21,7 @@ struct check {
 	struct state *state;
 	const struct check_options *options;
 	struct check_result result;
+	struct findings findings;      /* until their paths are known */
 	uint64_t total_bytes;
 	uint64_t *sides;               /* side files that rows refer to */
 	size_t side_count, side_capacity;
@@ -28,33 +31,38 @@ struct check {
 
 static bool bit(const uint8_t *map, unsigned i) { return map[i / 8] >> (i % 8) & 1; }
 
-static void __attribute__((format(printf, 4, 5))) say(struct check *c, bool problem, uint64_t ino, const char *format, ...)
+static void __attribute__((format(printf, 5, 6))) say(struct check *c, enum finding_kind kind, uint64_t ino, const char *file, const char *format, ...)
 {
-	char text[512], line[640], name[NAME_TEXT_SIZE + 1];
-	struct record record;
+	char text[512];
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	if (ino == 0) {
-		snprintf(line, sizeof(line), "%s", text);
-	} else if (state_get(c->state, ino, &record) == 0) {
-		name_to_text(&record.name, name);
-		snprintf(line, sizeof(line), "%s (inode %" PRIu64 "): %s", name, ino, text);
-	} else {
-		snprintf(line, sizeof(line), "inode %" PRIu64 ": %s", ino, text);
-	}
-	if (problem)
+	int r = findings_add(&c->findings, kind, ino, file, text);
+	if (r < 0 && c->error == 0)
+		c->error = r;
+	if (kind == FINDING_PROBLEM)
 		c->result.problems++;
 	else
 		c->result.notes++;
-	c->options->report(c->options->arg, problem, line);
+}
+
+static void __attribute__((format(printf, 3, 4))) say_head(struct check *c, uint64_t ino, const char *format, ...)
+{
+	char text[512], file[64];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	head_path(ino, file);
+	say(c, FINDING_PROBLEM, ino, file, "%s", text);
 }
 
 static void state_problem(void *arg, uint64_t ino, const char *text)
 {
-	say(arg, true, ino, "%s", text);
+	say(arg, FINDING_PROBLEM, ino, NULL, "%s", text);
 }
 
 static bool stopped(void *arg)
@@ -62,6 +70,18 @@ static bool stopped(void *arg)
 	struct check *c = arg;
 
 	return c->options->progress && !c->options->progress(c->options->arg, c->result.bytes, c->total_bytes);
+}
+
+const char *state_file_of(const char *why, char file[static 64])
+{
+	const char *end = strstr(why, ".sst"), *start = end;
+
+	while (start && start > why && start[-1] != '/')
+		start--;
+	if (!start || end - start > 40)
+		return "state";
+	snprintf(file, 64, "state/%.*s.sst", (int)(end - start), start);
+	return file;
 }
 
 /* ---- heads -------------------------------------------------------------------------------------------------------- */
@@ -141,7 +161,7 @@ static void report_bad(struct check *c, uint64_t ino, uint64_t mib, const uint8_
 		while (end < CRC_BLOCKS && bit(bad, end))
 			end++;
 		uint64_t from = mib * MIB_BYTES + (uint64_t)i * BLOCK_SIZE, to = mib * MIB_BYTES + (uint64_t)end * BLOCK_SIZE;
-		say(c, true, ino, has_head ? "bytes %" PRIu64 " to %" PRIu64 " are damaged: their checksums don't match" :
+		say_head(c, ino, has_head ? "bytes %" PRIu64 " to %" PRIu64 " are damaged: their checksums don't match" :
 			"bytes %" PRIu64 " to %" PRIu64 " are lost: its head is missing", from, to);
 		i = end - 1;
 	}
@@ -159,7 +179,7 @@ static int check_mib(struct check *c, uint64_t ino, uint64_t mib, struct disk_fi
 			return 0;
 		r = head_bytes(c, file, mib * MIB_BYTES);
 		if (r < 0) {
-			say(c, true, ino, "its head cannot be read at %" PRIu64 ": %s", mib * MIB_BYTES, strerror(-r));
+			say_head(c, ino, "its head cannot be read at %" PRIu64 ": %s", mib * MIB_BYTES, strerror(-r));
 			return 0;
 		}
 		unsigned count = find_bad(c, &before, mib, bad, &checked);
@@ -202,6 +222,7 @@ static int check_row(void *arg, const struct state_row *row)
 	struct check *c = rc->c;
 	uint8_t block[BLOCK_SIZE];
 	struct state_row now;
+	char file[64];
 	_cleanup_buffer_ struct buffer storage = { 0 };
 
 	if (!row->side || row->side_size > BLOCK_SIZE)
@@ -217,7 +238,8 @@ static int check_row(void *arg, const struct state_row *row)
 	buffer_init(&storage, 2 * BLOCK_SIZE);
 	if (state_get_row(c->state, rc->ino, row->block, &storage, &now) < 0 || now.version != row->version)
 		return 0;
-	say(c, true, rc->ino, "the row of its block %" PRIu64 " is %s", row->block, r < 0 ? "lost: its side file cannot be read" : "damaged");
+	side_path(row->side, file);
+	say(c, FINDING_PROBLEM, rc->ino, file, "the row of its block %" PRIu64 " is %s", row->block, r < 0 ? "lost: its side file cannot be read" : "damaged");
 	return 0;
 }
 
@@ -234,7 +256,7 @@ static int check_object(struct check *c, const struct state_check *state, size_t
 		return r < 0 ? r : c->error;
 	r = head_get(c->store->heads, ino, false, &head);
 	if (r < 0 && r != -ENOENT)
-		say(c, true, ino, "its head cannot be opened: %s", strerror(-r));
+		say_head(c, ino, "its head cannot be opened: %s", strerror(-r));
 	bool readable = r == 0 || r == -ENOENT;
 	c->result.heads++;
 	for (r = 0; r == 0 && i < state->piece_count && state->pieces[i].ino == ino; i++) {
@@ -255,20 +277,25 @@ static int stray_head(void *arg, uint64_t ino)
 {
 	struct check *c = arg;
 	struct record record;
+	char file[64];
 
-	if (state_get(c->state, ino, &record) == -ENOENT)
-		say(c, false, 0, "the head of inode %" PRIu64 " belongs to nothing: the daemon removes it when it starts", ino);
+	if (state_get(c->state, ino, &record) != -ENOENT)
+		return 0;
+	head_path(ino, file);
+	say(c, FINDING_NOTE, 0, file, "the head of inode %" PRIu64 " belongs to nothing: the daemon removes it when it starts", ino);
 	return 0;
 }
 
 static int stray_side(void *arg, uint64_t side)
 {
 	struct check *c = arg;
+	char file[64];
 
 	for (size_t i = 0; i < c->side_count; i++)
 		if (c->sides[i] == side)
 			return 0;
-	say(c, false, 0, "the side file %" PRIu64 " belongs to nothing that is committed: the daemon removes it when it is done with it", side);
+	side_path(side, file);
+	say(c, FINDING_NOTE, 0, file, "the side file %" PRIu64 " belongs to nothing that is committed: the daemon removes it when it is done with it", side);
 	return 0;
 }
 
@@ -288,17 +315,28 @@ static int check_files(struct check *c, const struct state_check *state)
 int objects_check(struct store *store, struct state *state, const struct check_options *options, struct check_result *ret_result)
 {
 	struct check c = { .store = store, .state = state, .options = options, .bytes = malloc(MIB_BYTES) };
+	findings_init(&c.findings);
 	struct state_check check = { .report = state_problem, .stop = stopped, .arg = &c };
 
 	if (!c.bytes)
 		return -ENOMEM;
+	store_why_clear();
 	int r = state_check(state, &check);
-	if (r == 0) {
+	if (r == -EBADMSG) {
+		char file[64];
+		say(&c, FINDING_PROBLEM, 0, state_file_of(store_why(), file), "the state is damaged: %s. What lies in that block cannot be read, nor checked further", store_why());
+		r = 0;
+	} else if (r == 0) {
 		c.total_bytes = check.piece_bytes;
 		c.result.objects = check.objects;
 		c.result.problems = check.problems;   /* past a bound they are counted without a line each */
 		r = check_files(&c, &check);
 	}
+	if (r == 0)
+		r = c.error;
+	if (r == 0)
+		r = findings_report(&c.findings, state, options->report, options->arg);
+	findings_done(&c.findings);
 	free(check.pieces);
 	free(c.sides);
 	free(c.bytes);

@@ -5,19 +5,22 @@
 #define DIOS_OBJECTS_CHECK_H
 
 #include "cluster/state.h"
+#include "objects/finding.h"
 #include "store/store.h"
 
 struct check_options {
-	/* One line for people, without a newline. problem: false for what is no damage and goes away by itself. */
-	void (*report)(void *arg, bool problem, const char *line);
+	void (*report)(void *arg, const struct finding *finding);
 	/* Called now and then with bytes read of those to be read; false ends the check with -EINTR. NULL: never. */
 	bool (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 	void *arg;
 };
-struct check_result { uint64_t objects, heads, bytes /* read and verified */, problems, notes; };
+struct check_result { uint64_t objects, heads, bytes /* read and verified */, problems /* that are still there */, repaired, notes; };
 
 /* -EINTR; -ENOMEM; another errno if the state itself can't be read. Problems are no error: ret_result->problems. Thread-safe: what is being
  * written meanwhile is looked at again, and passed over if it goes on changing. */
 int objects_check(struct store *store, struct state *state, const struct check_options *options, struct check_result *ret_result);
+
+/* The table that a message of the state's store names, "state/000012.sst", in file[] or else "state". */
+const char *state_file_of(const char *why, char file[static 64]);
 
 #endif

@@ -59,8 +59,9 @@ struct disk_ops {
 	void (*free)(struct disk *d);                                      /* its files were closed before */
 };
 
-/* random: where the salts of log and staging segments come from (store/segment.h); the simulation's is seeded. */
-struct disk { const struct disk_ops *ops; struct random_source *random; };
+/* random: where the salts of log and staging segments come from; the simulation's is seeded. owner: begins the id of the data directory, and
+ * stands in the headers of its segments, so that another directory's are known; 0: not known yet. */
+struct disk { const struct disk_ops *ops; struct random_source *random; uint64_t owner; };
 struct disk_file { const struct disk_ops *ops; };
 
 /* A directory of this machine. -ENOENT, -ENOTDIR, -EACCES. A write past RLIMIT_FSIZE gives -EFBIG: SIGXFSZ is set to be

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "store/bytes.h"
 
 #define FORMAT_MAX 1024u       /* bytes; a larger file is not ours */
 #define FORMAT_FIRST_LINE "dios data directory\n"
@@ -70,6 +71,12 @@ static int read_whole(struct disk *disk, const char *path, char *text, size_t si
 	return (int)n;
 }
 
+uint64_t format_owner(const struct format *f)
+{
+	uint64_t owner = get_le64(f->disk_id);
+	return owner ? owner : 1;
+}
+
 int format_write(struct disk *disk, const struct format *f)
 {
 	char cluster[33], disk_id[33], text[FORMAT_MAX];
@@ -78,7 +85,8 @@ int format_write(struct disk *disk, const struct format *f)
 	int n = snprintf(text, sizeof(text), FORMAT_FIRST_LINE "version %" PRIu32 "\ncluster %s\nnode %" PRIu64 "\ndisk %s\nmade %" PRId64 "\n",
 		f->version, cluster, f->node_id, disk_id, f->made_ns);
 	n += snprintf(text + n, sizeof(text) - (size_t)n, "checksum %08" PRIx32 "\n", crc32c(0, text, (size_t)n));
-	return write_whole(disk, "format", text, (size_t)n);
+	int r = write_whole(disk, "format.copy", text, (size_t)n);
+	return r < 0 ? r : write_whole(disk, "format", text, (size_t)n);
 }
 
 static int format_parse(const char *text, size_t size, struct format *f)
@@ -96,41 +104,116 @@ static int format_parse(const char *text, size_t size, struct format *f)
 	return f->node_id == 0 ? -EBADMSG : 0;
 }
 
-int format_read(struct disk *disk, struct format *ret_format, char *error, size_t error_size)
+int format_read_file(struct disk *disk, const char *path, struct format *ret_format, char *error, size_t error_size)
 {
 	char text[FORMAT_MAX];
-	int n = read_whole(disk, "format", text, sizeof(text));
-	if (n == -ENOENT) return store_say(error, error_size, -ENOENT, "there is no file 'format' in it: not a dios data directory, or one whose making was interrupted ('dios init' makes one)");
-	if (n < 0 && n != -EFBIG) return store_say(error, error_size, n, "its file 'format' cannot be read: %s", strerror(-n));
+	int n = read_whole(disk, path, text, sizeof(text));
+	if (n == -ENOENT) return store_say(error, error_size, -ENOENT, "there is no file '%s' in it: not a dios data directory, or one whose making was interrupted ('dios init' makes one)", path);
+	if (n < 0 && n != -EFBIG) return store_say(error, error_size, n, "its file '%s' cannot be read: %s", path, strerror(-n));
 	size_t first = strlen(FORMAT_FIRST_LINE);
 	if (n == -EFBIG || (size_t)n < first || memcmp(text, FORMAT_FIRST_LINE, first) != 0)
-		return store_say(error, error_size, -EINVAL, "its file 'format' does not begin with 'dios data directory': it belongs to something else");
+		return store_say(error, error_size, -EINVAL, "its file '%s' does not begin with 'dios data directory': it belongs to something else", path);
 	unsigned version = 0;
 	if (sscanf(text + first, "version %u\n", &version) != 1 || version == 0)
-		return store_say(error, error_size, -EBADMSG, "its file 'format' is damaged: the second line should be 'version N'");
+		return store_say(error, error_size, -EBADMSG, "its file '%s' is damaged: the second line should be 'version N'", path);
 	ret_format->version = version;
 	if (version > STORE_FORMAT_VERSION)
 		return store_say(error, error_size, -ENOTSUP, "it has format version %u, and this dios knows versions up to %u: use the dios that made it, or a newer one", version, STORE_FORMAT_VERSION);
 	if (format_parse(text, (size_t)n, ret_format) < 0)
-		return store_say(error, error_size, -EBADMSG, "its file 'format' is damaged: the checksum does not match, or a line is missing");
+		return store_say(error, error_size, -EBADMSG, "its file '%s' is damaged: the checksum does not match, or a line is missing", path);
 	return 0;
+}
+
+bool format_same(const struct format *a, const struct format *b)
+{
+	return a->version == b->version && a->node_id == b->node_id && a->made_ns == b->made_ns &&
+		memcmp(a->cluster_id, b->cluster_id, sizeof(a->cluster_id)) == 0 && memcmp(a->disk_id, b->disk_id, sizeof(a->disk_id)) == 0;
+}
+
+int format_read(struct disk *disk, struct format *ret_format, char *error, size_t error_size)
+{
+	struct format copy = { 0 };
+	char ignored[256];
+	int r = format_read_file(disk, "format", ret_format, error, error_size);
+	int c = format_read_file(disk, "format.copy", &copy, ignored, sizeof(ignored));
+	if (r < 0 && r != -ENOTSUP && c == 0) {
+		char why[400];
+		snprintf(why, sizeof(why), "%s", error_size > 0 ? error : "");
+		return store_say(error, error_size, r == -EINVAL || r == -ENOENT ? -EBADMSG : r, "%s; but its copy, 'format.copy', is whole: 'dios fsck --repair' puts it back", why);
+	}
+	if (r == 0 && c == 0 && !format_same(ret_format, &copy))
+		return store_say(error, error_size, -EBADMSG, "its files 'format' and 'format.copy' are of different data directories: put back what belongs here");
+	return r;
+}
+
+int format_read_copy(struct disk *disk, struct format *ret_format)
+{
+	char ignored[256];
+	return format_read_file(disk, "format.copy", ret_format, ignored, sizeof(ignored));
+}
+
+/* ---- the key ----------------------------------------------------------------------------------------------------- */
+
+#define KEY_TEXT 65u        /* the digits and a newline */
+#define KEY_COPY_TEXT 83u   /* with "checksum XXXXXXXX", newline */
+
+static int write_key_copy(struct disk *disk, const char text[KEY_TEXT + 1])
+{
+	char copy[KEY_COPY_TEXT + 1];
+	memcpy(copy, text, KEY_TEXT);
+	snprintf(copy + KEY_TEXT, sizeof(copy) - KEY_TEXT, "checksum %08" PRIx32 "\n", crc32c(0, text, KEY_TEXT));
+	int r = write_whole(disk, "key.copy", copy, KEY_COPY_TEXT);
+	explicit_bzero(copy, sizeof(copy));
+	return r;
 }
 
 int key_write(struct disk *disk, const uint8_t key[32])
 {
-	char text[66];
+	char text[KEY_TEXT + 1];
 	hex_write(key, 32, text);
-	text[64] = '\n';
-	int r = write_whole(disk, "key", text, 65);
+	memcpy(text + 64, "\n", 2);
+	int r = write_key_copy(disk, text);
+	if (r == 0) r = write_whole(disk, "key", text, KEY_TEXT);
+	explicit_bzero(text, sizeof(text));
+	return r;
+}
+
+int key_read_copy(struct disk *disk, uint8_t ret_key[32])
+{
+	char text[KEY_COPY_TEXT + 2], want[20];
+	int n = read_whole(disk, "key.copy", text, sizeof(text));
+	int r = n < 0 ? n : n != (int)KEY_COPY_TEXT ? -EBADMSG : hex_read(text, ret_key, 32);
+	if (r == 0) {
+		snprintf(want, sizeof(want), "checksum %08" PRIx32 "\n", crc32c(0, text, KEY_TEXT));
+		r = memcmp(text + KEY_TEXT, want, KEY_COPY_TEXT - KEY_TEXT) == 0 ? 0 : -EBADMSG;
+	}
 	explicit_bzero(text, sizeof(text));
 	return r;
 }
 
 int key_read(struct disk *disk, uint8_t ret_key[32], char *error, size_t error_size)
 {
+	uint8_t copy[32];
 	char text[80];
 	int n = read_whole(disk, "key", text, sizeof(text));
-	int r = n == 65 ? hex_read(text, ret_key, 32) : n < 0 ? n : -EBADMSG;
+	int r = n == (int)KEY_TEXT ? hex_read(text, ret_key, 32) : n < 0 ? n : -EBADMSG;
 	explicit_bzero(text, sizeof(text));
+	int c = key_read_copy(disk, copy);
+	bool differs = c == 0 && (r < 0 || memcmp(copy, ret_key, sizeof(copy)) != 0);
+	explicit_bzero(copy, sizeof(copy));
+	/* The copy has a checksum, the key has none. */
+	if (differs)
+		return store_say(error, error_size, -EBADMSG, "its file 'key' is missing or damaged, but its copy, 'key.copy', is whole: 'dios fsck --repair' puts it back");
 	return r < 0 ? store_say(error, error_size, r == -ENOENT ? -EBADMSG : r, "its file 'key' is missing or damaged (expected: 64 hexadecimal digits): restore it from a backup; without it no token can be checked") : 0;
+}
+
+int format_keep_copies(struct disk *disk, const struct format *f, const uint8_t key[32])
+{
+	uint8_t copy[32];
+	struct format other;
+	int r = 0;
+	if (format_read_copy(disk, &other) < 0) r = format_write(disk, f);
+	int c = key_read_copy(disk, copy);
+	explicit_bzero(copy, sizeof(copy));
+	return r == 0 && c < 0 ? key_write(disk, key) : r;
 }

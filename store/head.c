@@ -56,6 +56,9 @@ static void folder_path(struct file_key key, char path[static 64])
 	else snprintf(path, 64, "side");
 }
 
+void head_path(uint64_t ino, char path[static 64]) { file_path((struct file_key){ ino, FILE_HEAD }, path); }
+void side_path(uint64_t id, char path[static 64]) { file_path((struct file_key){ id, FILE_SIDE }, path); }
+
 int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads)
 {
 	int r = disk_mkdir(disk, "heads");

@@ -18,6 +18,8 @@ struct disk_file *head_file(struct head *head);                   /* borrowed wh
 int head_sync(struct heads *h, struct head *head);
 bool head_doubtful(struct heads *h, struct head *head);
 void head_trust(struct heads *h, struct head *head);              /* its bytes were written anew and read back past the cache */
+void head_path(uint64_t ino, char path[static 64]);               /* below the data directory */
+void side_path(uint64_t id, char path[static 64]);
 int head_remove(struct heads *h, uint64_t ino);                   /* -ENOENT is success */
 int heads_list(struct heads *h, int (*each)(void *arg, uint64_t ino), void *arg);
 

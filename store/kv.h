@@ -27,6 +27,7 @@ struct kv_ops {
 	int (*batch_delete)(struct kv_batch *b, struct slice key);
 	int (*write)(struct kv *kv, struct kv_batch *b);
 	struct kv_iter *(*iter_new)(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper);
+	struct kv_iter *(*scan_new)(struct kv *kv, struct slice lower);
 	void (*iter_free)(struct kv_iter *it);
 	bool (*iter_valid)(const struct kv_iter *it);
 	void (*iter_seek)(struct kv_iter *it, struct slice key);
@@ -46,6 +47,11 @@ struct kv { const struct kv_ops *ops; };
  * each other's directories. -EBADMSG: damaged or foreign; -EBUSY: in use; -ENOENT: nothing there, without create. cache_bytes
  * (at least 4 MiB are taken) bounds block cache and memtables together. */
 int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, struct kv **ret_kv);
+/* The same for reading only, beside whoever has it: what it does not know is left alone, where a plain opening deletes each table that
+ * the manifest does not name. Writing to it fails. */
+int kv_rocksdb_open_read(const char *directory, uint64_t cache_bytes, struct kv **ret_kv);
+/* Makes the manifest anew from the tables that are there (RocksDB's RepairDB). Tables that it cannot read it moves to directory/lost. */
+int kv_rocksdb_rebuild(const char *directory);
 
 /* 0 and the value in `value` (reset first), or -ENOENT; -ENOBUFS past its limit. With an overlay the batch's own changes are seen. */
 static inline int kv_get(struct kv *kv, struct kv_batch *overlay, struct slice key, struct buffer *value) { return kv->ops->get(kv, overlay, key, value); }
@@ -62,6 +68,8 @@ static inline int kv_write(struct kv *kv, struct kv_batch *b) { return kv->ops->
  * past either end, or after an error (kv_iter_error); next, prev, key and value need a valid one. Key and value are
  * borrowed until it moves. */
 static inline struct kv_iter *kv_iter_new(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper) { return kv->ops->iter_new(kv, overlay, lower, upper); }
+/* From lower to the end, without a trace in the cache: for who reads everything once. */
+static inline struct kv_iter *kv_scan_new(struct kv *kv, struct slice lower) { return kv->ops->scan_new(kv, lower); }
 static inline void kv_iter_free(struct kv *kv, struct kv_iter *it) { if (it) kv->ops->iter_free(it); }
 static inline bool kv_iter_valid(struct kv *kv, const struct kv_iter *it) { return kv->ops->iter_valid(it); }
 /* To the first key at or after `key` (at or after lower, if key is below it). */

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "store/kv.h"
+#include "store/why.h"
 
 #define CACHE_MIN (4 << 20)            /* bytes: below it RocksDB's own tables hardly fit */
 #define MEMTABLES 4                    /* one is written, the others wait for their flush; half of the memory is theirs */
@@ -77,6 +78,7 @@ static int rocks_error(char *text)
 		}
 	}
 	log_error("store", "rocksdb failed error=\"%s\" errno=%d", text, -error);
+	store_why_set("%s", text);
 	rocksdb_free(text);
 	return error;
 }
@@ -192,7 +194,7 @@ static void rocks_iter_seek_last(struct kv_iter *it)
 		rocksdb_iter_prev(i->it);
 }
 
-static struct kv_iter *rocks_iter_new(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper)
+static struct kv_iter *iter_make(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper, bool fill_cache)
 {
 	struct rocks_iter *i = malloc(sizeof(*i) + lower.size + upper.size);
 
@@ -205,6 +207,8 @@ static struct kv_iter *rocks_iter_new(struct kv *kv, struct kv_batch *overlay, s
 	if (upper.size)
 		memcpy(i->bounds + lower.size, upper.data, upper.size);
 	i->options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_verify_checksums(i->options, 1);
+	rocksdb_readoptions_set_fill_cache(i->options, fill_cache);
 	if (lower.size)
 		rocksdb_readoptions_set_iterate_lower_bound(i->options, chars(i->lower), lower.size);
 	if (upper.size)
@@ -214,6 +218,16 @@ static struct kv_iter *rocks_iter_new(struct kv *kv, struct kv_batch *overlay, s
 		i->it = rocksdb_writebatch_wi_create_iterator_with_base(to_batch(overlay), i->it);   /* takes it over */
 	rocks_iter_seek((struct kv_iter *)i, i->lower);
 	return (struct kv_iter *)i;
+}
+
+static struct kv_iter *rocks_iter_new(struct kv *kv, struct kv_batch *overlay, struct slice lower, struct slice upper)
+{
+	return iter_make(kv, overlay, lower, upper, true);
+}
+
+static struct kv_iter *rocks_scan_new(struct kv *kv, struct slice lower)
+{
+	return iter_make(kv, NULL, lower, (struct slice){ 0 }, false);
 }
 
 static void rocks_iter_free(struct kv_iter *it)
@@ -285,7 +299,7 @@ static void rocks_close(struct kv *kv)
 
 static const struct kv_ops rocks_ops = {
 	.get = rocks_get, .batch_new = rocks_batch_new, .batch_clear = rocks_batch_clear, .batch_free = rocks_batch_free,
-	.batch_put = rocks_batch_put, .batch_delete = rocks_batch_delete, .write = rocks_write, .iter_new = rocks_iter_new,
+	.batch_put = rocks_batch_put, .batch_delete = rocks_batch_delete, .write = rocks_write, .iter_new = rocks_iter_new, .scan_new = rocks_scan_new,
 	.iter_free = rocks_iter_free, .iter_valid = rocks_iter_valid, .iter_seek = rocks_iter_seek,
 	.iter_seek_last = rocks_iter_seek_last, .iter_next = rocks_iter_next, .iter_prev = rocks_iter_prev,
 	.iter_key = rocks_iter_key, .iter_value = rocks_iter_value, .iter_error = rocks_iter_error, .flush = rocks_flush,
@@ -329,13 +343,13 @@ static void set_options(struct rocks_kv *k, bool create, uint64_t memtable_bytes
 	set_table_options(k);
 }
 
-int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, struct kv **ret_kv)
+/* NULL: no memory. */
+static struct rocks_kv *make(bool create, uint64_t cache_bytes)
 {
 	struct rocks_kv *k = calloc(1, sizeof(*k));
-	char *error = NULL;
 
 	if (!k)
-		return -ENOMEM;
+		return NULL;
 	if (cache_bytes < CACHE_MIN)
 		cache_bytes = CACHE_MIN;
 	uint64_t memtable_bytes = cache_bytes / 2 / MEMTABLES < MEMTABLE_MAX ? cache_bytes / 2 / MEMTABLES : MEMTABLE_MAX;
@@ -345,12 +359,18 @@ int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, st
 	k->read = rocksdb_readoptions_create();
 	k->write = rocksdb_writeoptions_create();
 	k->flush = rocksdb_flushoptions_create();
+	rocksdb_readoptions_set_verify_checksums(k->read, 1);
 	rocksdb_writeoptions_disable_WAL(k->write, 1);
 	rocksdb_flushoptions_set_wait(k->flush, 1);
 	set_options(k, create, memtable_bytes);
+	return k;
+}
 
-	k->db = rocksdb_open(k->options, directory, &error);
+/* Takes k, opened or not. */
+static int made(struct rocks_kv *k, char *error, struct kv **ret_kv)
+{
 	int r = rocks_error(error);
+
 	if (r < 0) {
 		k->db = NULL;
 		rocks_close(&k->kv);
@@ -358,4 +378,39 @@ int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, st
 	}
 	*ret_kv = &k->kv;
 	return 0;
+}
+
+int kv_rocksdb_open(const char *directory, bool create, uint64_t cache_bytes, struct kv **ret_kv)
+{
+	struct rocks_kv *k = make(create, cache_bytes);
+	char *error = NULL;
+
+	if (!k)
+		return -ENOMEM;
+	k->db = rocksdb_open(k->options, directory, &error);
+	return made(k, error, ret_kv);
+}
+
+int kv_rocksdb_open_read(const char *directory, uint64_t cache_bytes, struct kv **ret_kv)
+{
+	struct rocks_kv *k = make(false, cache_bytes);
+	char *error = NULL;
+
+	if (!k)
+		return -ENOMEM;
+	k->db = rocksdb_open_for_read_only(k->options, directory, 0, &error);
+	return made(k, error, ret_kv);
+}
+
+int kv_rocksdb_rebuild(const char *directory)
+{
+	struct rocks_kv *k = make(false, CACHE_MIN);
+	char *error = NULL;
+
+	if (!k)
+		return -ENOMEM;
+	rocksdb_repair_db(k->options, directory, &error);
+	int r = rocks_error(error);
+	rocks_close(&k->kv);
+	return r;
 }

@@ -168,6 +168,11 @@ static struct kv_iter *kv_sim_iter_new(struct kv *kv, struct kv_batch *overlay, 
 	return (struct kv_iter *)i;
 }
 
+static struct kv_iter *kv_sim_scan_new(struct kv *kv, struct slice lower)
+{
+	return kv_sim_iter_new(kv, NULL, lower, (struct slice){ 0 });
+}
+
 static void kv_sim_iter_free(struct kv_iter *it)
 {
 	sim_map_unref(to_iter(it)->base);
@@ -242,7 +247,7 @@ static void kv_sim_close(struct kv *kv)
 
 static const struct kv_ops sim_ops = {
 	.get = kv_sim_get, .batch_new = kv_sim_batch_new, .batch_clear = kv_sim_batch_clear, .batch_free = kv_sim_batch_free,
-	.batch_put = kv_sim_batch_put, .batch_delete = kv_sim_batch_delete, .write = kv_sim_write, .iter_new = kv_sim_iter_new,
+	.batch_put = kv_sim_batch_put, .batch_delete = kv_sim_batch_delete, .write = kv_sim_write, .iter_new = kv_sim_iter_new, .scan_new = kv_sim_scan_new,
 	.iter_free = kv_sim_iter_free, .iter_valid = kv_sim_iter_valid, .iter_seek = kv_sim_iter_seek,
 	.iter_seek_last = kv_sim_iter_seek_last, .iter_next = kv_sim_iter_next, .iter_prev = kv_sim_iter_prev,
 	.iter_key = kv_sim_iter_key, .iter_value = kv_sim_iter_value, .iter_error = kv_sim_iter_error, .flush = kv_sim_flush,

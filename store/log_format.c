@@ -9,7 +9,7 @@ static const uint8_t magic[8] = "dioslog";
 
 /* Offsets in a segment's header. */
 enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_SEQ = 16, H_TAIL_SEQ = 24, H_SALT = 32, H_SIZE = 40, H_SYNCED_OFFSET = 44,
-	H_SYNCED_SEQ = 48, H_ZERO = 56 };
+	H_SYNCED_SEQ = 48, H_OWNER = 56 };
 /* Offsets in a record's header. */
 enum { R_CRC = 0, R_DATA_CRC = 4, R_SIZE = 8, R_GROUP = 12, R_SEQ = 16, R_INDEX = 24, R_TERM = 32, R_SYNCED_SEQ = 40,
 	R_SYNCED_OFFSET = 48, R_OFFSET = 52, R_TYPE = 56, R_KIND = 58, R_ZERO = 59 };
@@ -30,6 +30,7 @@ void log_header_encode(const struct log_segment_header *h, uint8_t out[LOG_HEADE
 	put_le32(out + H_SIZE, h->size);
 	put_le64(out + H_SYNCED_SEQ, h->synced.seq);
 	put_le32(out + H_SYNCED_OFFSET, h->synced.offset);
+	put_le64(out + H_OWNER, h->owner);
 	put_le32(out + H_CRC, header_crc(out));
 }
 
@@ -47,7 +48,7 @@ int log_header_decode(const uint8_t in[LOG_HEADER_SIZE], struct log_segment_head
 	if (get_le32(in + H_CRC) != header_crc(in))
 		return -EBADMSG;
 	struct log_segment_header h = { .seq = get_le64(in + H_SEQ), .tail_seq = get_le64(in + H_TAIL_SEQ), .salt = get_le64(in + H_SALT),
-		.size = get_le32(in + H_SIZE), .synced = { get_le64(in + H_SYNCED_SEQ), get_le32(in + H_SYNCED_OFFSET) } };
+		.size = get_le32(in + H_SIZE), .owner = get_le64(in + H_OWNER), .synced = { get_le64(in + H_SYNCED_SEQ), get_le32(in + H_SYNCED_OFFSET) } };
 	if (h.seq == 0 || h.tail_seq > h.seq || h.size < LOG_DATA_START + 2 * LOG_RECORD_SIZE || h.size % LOG_RECORD_SIZE)
 		return -EBADMSG;
 	*ret_header = h;

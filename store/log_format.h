@@ -31,6 +31,7 @@ struct log_segment_header {
 	uint64_t tail_seq;               /* the oldest segment that was needed when the header was written */
 	uint64_t salt;
 	uint32_t size;                   /* bytes */
+	uint64_t owner;                  /* struct disk's; 0: not known */
 	struct log_position synced;      /* as in a record: what older segments held is gone because this much is safe */
 };
 

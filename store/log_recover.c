@@ -12,9 +12,11 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/log.h"
 #include "store/bytes.h"
 #include "store/log_internal.h"
+#include "store/why.h"
 
 #define REWRITE_SIZE (1u << 20)   /* bytes rewritten at once */
 
@@ -68,8 +70,8 @@ static int add_number(void *arg, const char *name)
 	return 0;
 }
 
-/* Reads what begins a segment. 0; -ENODATA: it was never used. */
-static int read_beginning(struct disk_file *file, struct log_segment_header *ret_header, struct log_record *ret_start, bool *ret_started)
+/* Reads what begins a segment. 0; -ENODATA: it was never used; -EXDEV: it is another data directory's. */
+static int read_beginning(struct disk_file *file, uint64_t owner, struct log_segment_header *ret_header, struct log_record *ret_start, bool *ret_started)
 {
 	static const uint8_t zeros[LOG_RECORD_SIZE];
 	uint8_t bytes[LOG_DATA_START + LOG_RECORD_SIZE] = { 0 };
@@ -87,9 +89,36 @@ static int read_beginning(struct disk_file *file, struct log_segment_header *ret
 		return r;
 	if (size < ret_header->size)
 		return -EBADMSG;
+	if (ret_header->owner != 0 && owner != 0 && ret_header->owner != owner)
+		return -EXDEV;
 	*ret_started = log_record_decode(first, LOG_RECORD_SIZE, ret_header->seq, ret_header->salt, LOG_DATA_START, ret_start) == 0 &&
 		ret_start->kind == LOG_START && ret_start->term <= UINT32_MAX;
 	return 0;
+}
+
+/* A header that was wiped has records behind it. Without its salt they can't be checked; but each has its own offset in it, and
+ * a checksum of its data. */
+static int seek_records(struct disk_file *file)
+{
+	enum { STEP = 1 << 20, R_DATA_CRC = 4, R_SIZE = 8, R_OFFSET = 52 };
+	uint8_t *bytes = malloc(STEP + LOG_ENTRY_MAX);
+	ssize_t n = bytes ? 0 : -ENOMEM;
+
+	for (uint64_t at = LOG_DATA_START; n >= 0; at += STEP) {
+		n = disk_pread(file, bytes, STEP + LOG_ENTRY_MAX, at);
+		if (n <= 0)
+			break;
+		for (size_t i = 0; i < STEP && i + LOG_RECORD_SIZE <= (size_t)n; i += LOG_RECORD_SIZE) {
+			uint32_t size = get_le32(bytes + i + R_SIZE);
+			if (get_le32(bytes + i + R_OFFSET) != at + i || size == 0 || size > (size_t)n - i - LOG_RECORD_SIZE ||
+			    crc32c(0, bytes + i + LOG_RECORD_SIZE, size) != get_le32(bytes + i + R_DATA_CRC))
+				continue;
+			free(bytes);
+			return -EBADMSG;
+		}
+	}
+	free(bytes);
+	return (int)n;
 }
 
 static int open_one(struct recovery *r, uint32_t number)
@@ -108,7 +137,9 @@ static int open_one(struct recovery *r, uint32_t number)
 		free(segment);
 		return error;
 	}
-	error = read_beginning(segment->file, &header, &start, &started);
+	error = read_beginning(segment->file, r->log->disk->owner, &header, &start, &started);
+	if (error == -ENODATA && (error = seek_records(segment->file)) == 0)
+		error = -ENODATA;
 	if (error == 0)
 		error = log_segments_push(&r->log->unused, segment);
 	if (error < 0) {
@@ -116,6 +147,9 @@ static int open_one(struct recovery *r, uint32_t number)
 		if (error == -ENODATA)
 			return disk_unlink(r->log->disk, path);
 		log_error("store", "a log segment cannot be used path=%s errno=%d", path, -error);
+		store_why_set("%s: %s", path, error == -EBADMSG ? "the header of this segment is damaged, or its file is cut short" :
+			error == -EXDEV ? "this segment belongs to another data directory" : strerror(-error));
+		error = error == -EXDEV ? -EBADMSG : error;
 		return error;
 	}
 	segment->number = number;
@@ -157,8 +191,11 @@ static int open_all(struct recovery *r)
 		return error;
 	qsort(r->found, r->count, sizeof(*r->found), compare_found);
 	for (size_t i = 1; i < r->count; i++)
-		if (r->found[i].segment->seq == r->found[i - 1].segment->seq)
+		if (r->found[i].segment->seq == r->found[i - 1].segment->seq) {
+			store_why_set("%s/%08x and %s/%08x: two files say that they are the same segment", r->log->folder, r->found[i - 1].segment->number,
+				r->log->folder, r->found[i].segment->number);
 			return -EBADMSG;
+		}
 	r->bytes = malloc(r->bytes_size);
 	if (!r->bytes)
 		return -ENOMEM;
@@ -394,6 +431,18 @@ static int adopt(struct recovery *r)
 	return error;
 }
 
+/* Where the synced bytes end before they should. */
+static void say_where(struct recovery *r)
+{
+	size_t at;
+
+	if (find_seq(r, r->cut.seq, &at))
+		store_why_set("%s/%08x: the record at byte %u is damaged, or a segment behind it is gone; it was synced", r->log->folder,
+			r->found[at].segment->number, r->cut.offset);
+	else
+		store_why_set("%s: the segment number %llu, where the log begins, is damaged or gone", r->log->folder, (unsigned long long)r->tail_seq);
+}
+
 int log_recover(struct log *log)
 {
 	struct recovery r = { .log = log };
@@ -407,10 +456,14 @@ int log_recover(struct log *log)
 		if (error == 0 && log_position_before(r.cut, r.stated)) {
 			log_error("store", "the log is damaged before its synced end segment=%llu offset=%u synced_segment=%llu synced_offset=%u",
 				(unsigned long long)r.cut.seq, r.cut.offset, (unsigned long long)r.stated.seq, r.stated.offset);
+			say_where(&r);
 			error = -EBADMSG;
 		}
-		if (error == 0)
+		if (error == 0) {
 			error = check_members(log);
+			if (error < 0)
+				store_why_set("%s: its first records are missing", log->folder);
+		}
 		if (error == 0)
 			error = adopt(&r);
 	}

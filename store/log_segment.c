@@ -150,7 +150,7 @@ static int make_with_room(struct log *log, struct log_segment **ret_segment)
 static int write_header(struct log *log, struct log_segment *segment)
 {
 	uint8_t bytes[LOG_DATA_START] = { 0 };
-	struct log_segment_header h = { .seq = log->next_seq, .salt = random_u64(log->disk->random), .size = segment->size };
+	struct log_segment_header h = { .seq = log->next_seq, .salt = random_u64(log->disk->random), .size = segment->size, .owner = log->disk->owner };
 
 	lock_acquire(&log->lock);
 	h.synced = log->synced;

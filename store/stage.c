@@ -22,6 +22,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "store/stage_format.h"
+#include "store/why.h"
 
 #define SEGMENT_SIZE (32u << 20)       /* bytes: a few are in use at a time */
 #define UNUSED_MAX 2                   /* files kept for reuse: warm in the cache, and no creates when it matters */
@@ -50,6 +51,7 @@ struct stage {
 	size_t unused_count;
 	uint32_t next_id, next_number;
 	uint64_t next_seq, reserved_seq; /* numbers below reserved_seq may be used */
+	bool same_boot;                  /* the last start was in this boot: no power cut since, so nothing is lost or torn by one */
 };
 
 static void file_path(const struct stage *s, uint32_t number, char path[static 64])
@@ -110,7 +112,7 @@ static int segment_new(struct stage *s)
 		free(g);
 		return r;
 	}
-	struct stage_header h = { .id = s->next_id, .salt = random_u64(s->disk->random) };
+	struct stage_header h = { .id = s->next_id, .salt = random_u64(s->disk->random), .owner = s->disk->owner };
 	memcpy(h.boot_id, s->boot_id, sizeof(h.boot_id));
 	stage_header_encode(&h, bytes);
 	r = disk_pwrite(g->file, bytes, sizeof(bytes), 0);
@@ -177,6 +179,17 @@ static int file_open(struct stage *s, uint32_t number, struct found *ret_found)
 		return n < 0 ? (int)n : r;
 	}
 	bool ours = r == 0 && memcmp(h.boot_id, s->boot_id, sizeof(h.boot_id)) == 0;
+	/* A file that was only just made is empty. Bytes that a power cut left had no promise. */
+	if (r == -EBADMSG && s->same_boot && n > 0) {
+		disk_close(file);
+		store_why_set("%s: the header of this segment is damaged, and what was written into it before the daemon ended is in no object yet", path);
+		return -EBADMSG;
+	}
+	if (ours && h.owner != 0 && s->disk->owner != 0 && h.owner != s->disk->owner) {
+		disk_close(file);
+		store_why_set("%s: this segment belongs to another data directory", path);
+		return -EBADMSG;
+	}
 	if (r == -EBADMSG)
 		log_warning("store", "a staging segment has no valid header, it is discarded path=%s", path);
 	*ret_found = (struct found){ .id = ours ? h.id : 0, .number = number, .salt = h.salt, .file = file };
@@ -236,7 +249,7 @@ static int reserve_numbers(struct stage *s, bool has_segments)
 	uint8_t bytes[STAGE_NUMBERS_SIZE] = { 0 };
 	char path[64], temporary[64];
 	struct disk_file *file;
-	uint64_t used = 0;
+	uint64_t used = 0, boot = 0;
 
 	snprintf(path, sizeof(path), "%s/numbers", s->folder);
 	snprintf(temporary, sizeof(temporary), "%s/numbers.new", s->folder);
@@ -244,17 +257,20 @@ static int reserve_numbers(struct stage *s, bool has_segments)
 	if (r == 0) {
 		ssize_t n = disk_pread(file, bytes, sizeof(bytes), 0);
 		disk_close(file);
-		r = n < 0 ? (int)n : stage_numbers_decode(bytes, &used);
+		r = n < 0 ? (int)n : stage_numbers_decode(bytes, &used, &boot);
 	} else if (r == -ENOENT) {
 		r = has_segments ? -EBADMSG : 0;
 	}
-	if (r == -EBADMSG)
+	if (r == -EBADMSG) {
 		log_error("store", "the numbers of the staging log are damaged or missing path=%s", path);
+		store_why_set("%s: it is damaged or missing; it says which numbers of staged writes have been used", path);
+	}
 	if (r < 0)
 		return r;
+	s->same_boot = boot == stage_boot_mark(s->boot_id);
 	s->next_seq = used + 1;
 	s->reserved_seq = s->next_seq + NUMBERS_A_START;
-	stage_numbers_encode(s->reserved_seq, bytes);
+	stage_numbers_encode(s->reserved_seq, stage_boot_mark(s->boot_id), bytes);
 	r = disk_open(s->disk, temporary, O_RDWR | O_CREAT | O_TRUNC, &file);
 	if (r < 0)
 		return r;
@@ -338,7 +354,30 @@ static int record_read(const struct segment *g, uint64_t at, struct stage_record
 	return 0;
 }
 
-static int segment_replay(struct segment *g, uint8_t *data, int (*each)(void *, const struct stage_record *), void *arg)
+/* Records behind the one that cannot be read: then it is no unfinished last one, but damaged. */
+static int seek_more(const struct stage *s, const struct segment *g, uint8_t *data)
+{
+	enum { STEP = STAGE_RECORD_MAX };
+	uint32_t size, crc;
+	struct stage_record record;
+	char path[64];
+	ssize_t n;
+
+	for (uint64_t at = g->end + 1; (n = disk_pread(g->file, data, STEP, at)) >= STAGE_RECORD_SIZE; at += STEP - STAGE_RECORD_SIZE) {
+		for (size_t i = 0; i + STAGE_RECORD_SIZE <= (size_t)n; i++) {
+			if (stage_record_decode(data + i, g->id, g->salt, &record, &size, &crc) < 0)
+				continue;
+			file_path(s, g->number, path);
+			store_why_set("%s: the record at byte %u is damaged, and others follow it that are in no object yet", path, g->end);
+			return -EBADMSG;
+		}
+		if ((size_t)n < STEP)
+			break;
+	}
+	return n < 0 ? (int)n : 0;
+}
+
+static int segment_replay(const struct stage *s, struct segment *g, uint8_t *data, int (*each)(void *, const struct stage_record *), void *arg)
 {
 	struct stage_record record;
 	int r;
@@ -350,7 +389,7 @@ static int segment_replay(struct segment *g, uint8_t *data, int (*each)(void *, 
 		if (r < 0)
 			return r;
 	}
-	return r == -ENODATA ? 0 : r;
+	return r == -ENODATA ? seek_more(s, g, data) : r;
 }
 
 int stage_replay(struct stage *s, int (*each)(void *, const struct stage_record *), void *arg)
@@ -365,7 +404,7 @@ int stage_replay(struct stage *s, int (*each)(void *, const struct stage_record 
 		if (g == s->current)
 			continue;
 		g->live++;   /* kept while its records are handed out, whatever is released meanwhile */
-		r = segment_replay(g, data, each, arg);
+		r = segment_replay(s, g, data, each, arg);
 		if (r < 0)
 			break;
 		if (--g->live == 0)
@@ -429,17 +468,44 @@ static struct segment *segment_find(struct stage *s, uint32_t id)
 	return g;
 }
 
+/* The whole record is read, whatever part is wanted: only so its checksum says that the bytes are what was handed over. */
+static int read_checked(const struct segment *g, struct stage_place place, uint64_t skip, uint8_t *data, size_t size)
+{
+	uint8_t bytes[STAGE_RECORD_SIZE];
+	struct stage_record record;
+	uint32_t whole, crc;
+	ssize_t n = disk_pread(g->file, bytes, sizeof(bytes), place.offset - STAGE_RECORD_SIZE);
+
+	if (n < 0)
+		return (int)n;
+	if (n != sizeof(bytes) || stage_record_decode(bytes, g->id, g->salt, &record, &whole, &crc) < 0 || skip + size > whole)
+		return -EIO;
+	_cleanup_free_ uint8_t *all = size < whole ? malloc(whole) : NULL;
+	uint8_t *into = size < whole ? all : data;
+	if (!into)
+		return -ENOMEM;
+	n = disk_pread(g->file, into, whole, place.offset);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n != whole || crc32c(0, into, whole) != crc)
+		return -EIO;
+	if (into != data)
+		memcpy(data, into + skip, size);
+	return 0;
+}
+
 int stage_read(struct stage *s, struct stage_place place, uint64_t skip, void *data, size_t size)
 {
 	lock_acquire(&s->lock);
-	struct segment *g = segment_find(s, place.segment);
-	struct disk_file *file = g ? g->file : NULL;   /* stays: the caller's record is live */
+	struct segment *g = segment_find(s, place.segment);   /* stays: the caller's record is live */
 	lock_release(&s->lock);
-	assert(file);
-	ssize_t n = disk_pread(file, data, size, place.offset + skip);
-	if (n < 0)
-		return (int)n;
-	return (size_t)n == size ? 0 : -EIO;
+	assert(g);
+	if (size == 0)
+		return 0;
+	int r = read_checked(g, place, skip, data, size);
+	if (r == -EIO)
+		log_error("store", "a staged write cannot be read as it was handed over segment=%08" PRIx32 " offset=%" PRIu32, g->number, place.offset);
+	return r;
 }
 
 void stage_release(struct stage *s, struct stage_place place)

@@ -25,18 +25,19 @@ enum stage_kind {
 
 struct stage;
 struct stage_place { uint32_t segment; uint32_t offset; };   /* where a record's data bytes are */
-struct stage_record { uint64_t ino, seq; enum stage_kind kind; uint64_t offset, size; int64_t time_ns; struct stage_place place; };
+struct stage_record { uint64_t ino, seq; enum stage_kind kind; uint64_t offset, size; int64_t time_ns;
+	uint32_t crc; /* STAGE_TAIL: CRC32C of the bytes in the head; 0: not known */ struct stage_place place; };
 
 /* boot_id: 16 bytes that identify this boot of the machine. -EBADMSG: the file of numbers is damaged, or gone while there are
- * segments; -ENOTSUP: made by a newer version. */
+ * segments, or in the boot that wrote it a segment's header is damaged; -ENOTSUP: made by a newer version. */
 int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16], struct stage **ret_stage);
 void stage_close(struct stage *stage);
 /* Calls back for each record left by an earlier daemon of this boot, in order of seq. A negative return ends it and is returned. each()
- * may read and release records, the one that it is given too. */
+ * may read and release records, the one that it is given too. -EBADMSG: a record that others follow is damaged. */
 int stage_replay(struct stage *stage, int (*each)(void *arg, const struct stage_record *record), void *arg);
 /* Appends one record and fills in seq and place. data is NULL unless STAGE_DATA. -ENOSPC, -EIO: nothing was staged. */
 int stage_append(struct stage *stage, struct stage_record *record, const void *data);
-/* size bytes of a record that is not released, from `skip` bytes into its data on. -EIO if they are not there. */
+/* size bytes of a record that is not released, from `skip` bytes into its data on. -EIO if they are not what was appended. */
 int stage_read(struct stage *stage, struct stage_place place, uint64_t skip, void *data, size_t size);
 /* The record's bytes are not needed any more (committed or overwritten): when all of a segment's are, it is recycled.
  * Call once for each record, also the replayed ones. */

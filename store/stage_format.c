@@ -6,11 +6,11 @@
 static const uint8_t header_magic[8] = "diosstg", numbers_magic[8] = "diosnum";
 
 /* Offsets in a segment's header. */
-enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_ZERO = 20, H_BOOT_ID = 24, H_SALT = 40 };
+enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_ZERO = 20, H_BOOT_ID = 24, H_SALT = 40, H_OWNER = 48 };
 /* Offsets in a record's header. */
 enum { R_CRC = 0, R_DATA_CRC = 4, R_SEGMENT = 8, R_DATA_SIZE = 12, R_INO = 16, R_SEQ = 24, R_OFFSET = 32, R_SIZE = 40, R_TIME = 48, R_KIND = 56 };
 /* Offsets in the file of numbers. */
-enum { N_MAGIC = 0, N_VERSION = 8, N_CRC = 12, N_RESERVED = 16 };
+enum { N_MAGIC = 0, N_VERSION = 8, N_CRC = 12, N_RESERVED = 16, N_BOOT = 24 };
 
 /* Over all but itself; magic, version and checksum are at the same places in both. */
 static uint32_t file_crc(const uint8_t *bytes, size_t size)
@@ -36,6 +36,7 @@ void stage_header_encode(const struct stage_header *h, uint8_t out[STAGE_HEADER_
 	put_le32(out + H_ID, h->id);
 	memcpy(out + H_BOOT_ID, h->boot_id, sizeof(h->boot_id));
 	put_le64(out + H_SALT, h->salt);
+	put_le64(out + H_OWNER, h->owner);
 	put_le32(out + H_CRC, file_crc(out, STAGE_HEADER_SIZE));
 }
 
@@ -48,7 +49,7 @@ int stage_header_decode(const uint8_t in[STAGE_HEADER_SIZE], struct stage_header
 	int r = file_check(in, STAGE_HEADER_SIZE, header_magic);
 	if (r < 0)
 		return r;
-	struct stage_header h = { .id = get_le32(in + H_ID), .salt = get_le64(in + H_SALT) };
+	struct stage_header h = { .id = get_le32(in + H_ID), .salt = get_le64(in + H_SALT), .owner = get_le64(in + H_OWNER) };
 	memcpy(h.boot_id, in + H_BOOT_ID, sizeof(h.boot_id));
 	if (h.id == 0)
 		return -EBADMSG;
@@ -67,7 +68,7 @@ static uint32_t record_crc(uint64_t salt, const uint8_t h[STAGE_RECORD_SIZE])
 void stage_record_encode(const struct stage_record *record, uint32_t id, uint64_t salt, uint32_t data_size, uint32_t data_crc, uint8_t out[STAGE_RECORD_SIZE])
 {
 	memset(out, 0, STAGE_RECORD_SIZE);
-	put_le32(out + R_DATA_CRC, data_crc);
+	put_le32(out + R_DATA_CRC, record->kind == STAGE_TAIL ? record->crc : data_crc);
 	put_le32(out + R_SEGMENT, id);
 	put_le32(out + R_DATA_SIZE, data_size);
 	put_le64(out + R_INO, record->ino);
@@ -88,26 +89,40 @@ int stage_record_decode(const uint8_t in[STAGE_RECORD_SIZE], uint32_t id, uint64
 	uint32_t data_size = get_le32(in + R_DATA_SIZE);
 	if (r.kind < STAGE_DATA || r.kind > STAGE_SIZE || data_size > STAGE_RECORD_MAX || data_size != (r.kind == STAGE_DATA ? r.size : 0))
 		return -EBADMSG;
-	*ret_record = r;
 	*ret_data_size = data_size;
 	*ret_data_crc = get_le32(in + R_DATA_CRC);
+	if (r.kind == STAGE_TAIL) {
+		r.crc = *ret_data_crc;
+		*ret_data_crc = 0;   /* of no bytes */
+	}
+	*ret_record = r;
 	return 0;
 }
 
-void stage_numbers_encode(uint64_t reserved, uint8_t out[STAGE_NUMBERS_SIZE])
+uint64_t stage_boot_mark(const uint8_t boot_id[16])
+{
+	uint64_t mark = get_le64(boot_id) ^ get_le64(boot_id + 8);
+
+	return mark ? mark : 1;
+}
+
+void stage_numbers_encode(uint64_t reserved, uint64_t boot, uint8_t out[STAGE_NUMBERS_SIZE])
 {
 	memset(out, 0, STAGE_NUMBERS_SIZE);
 	memcpy(out + N_MAGIC, numbers_magic, sizeof(numbers_magic));
 	put_le32(out + N_VERSION, STAGE_FORMAT_VERSION);
 	put_le64(out + N_RESERVED, reserved);
+	put_le64(out + N_BOOT, boot);
 	put_le32(out + N_CRC, file_crc(out, STAGE_NUMBERS_SIZE));
 }
 
-int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_reserved)
+int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_reserved, uint64_t *ret_boot)
 {
 	int r = file_check(in, STAGE_NUMBERS_SIZE, numbers_magic);
 
-	if (r == 0)
+	if (r == 0) {
 		*ret_reserved = get_le64(in + N_RESERVED);
+		*ret_boot = get_le64(in + N_BOOT);
+	}
 	return r;
 }

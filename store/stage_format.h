@@ -9,7 +9,7 @@
 #define STAGE_RECORD_SIZE 64u        /* bytes of a record's header; its data follows */
 #define STAGE_NUMBERS_SIZE 32u       /* bytes of the file of numbers */
 
-struct stage_header { uint32_t id; uint8_t boot_id[16]; uint64_t salt; };
+struct stage_header { uint32_t id; uint8_t boot_id[16]; uint64_t salt, owner /* struct disk's; 0: not known */; };
 
 void stage_header_encode(const struct stage_header *h, uint8_t out[STAGE_HEADER_SIZE]);
 /* 0, -EBADMSG, -ENOTSUP (a newer version), or -ENODATA: wiped, or never written. */
@@ -18,8 +18,9 @@ int stage_header_decode(const uint8_t in[STAGE_HEADER_SIZE], struct stage_header
 void stage_record_encode(const struct stage_record *record, uint32_t id, uint64_t salt, uint32_t data_size, uint32_t data_crc, uint8_t out[STAGE_RECORD_SIZE]);
 /* -EBADMSG: not a record of this life of the segment. The data's checksum is the caller's to compare. */
 int stage_record_decode(const uint8_t in[STAGE_RECORD_SIZE], uint32_t id, uint64_t salt, struct stage_record *ret_record, uint32_t *ret_data_size, uint32_t *ret_data_crc);
-/* reserved: sequence numbers below it may have been used. */
-void stage_numbers_encode(uint64_t reserved, uint8_t out[STAGE_NUMBERS_SIZE]);
-int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_reserved);
+/* reserved: sequence numbers below it may have been used. boot: what stage_boot_mark makes of the boot that wrote it; 0: not known. */
+void stage_numbers_encode(uint64_t reserved, uint64_t boot, uint8_t out[STAGE_NUMBERS_SIZE]);
+int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_reserved, uint64_t *ret_boot);
+uint64_t stage_boot_mark(const uint8_t boot_id[16]);   /* never 0 */
 
 #endif

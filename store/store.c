@@ -14,6 +14,7 @@
 #include "store/disk_sim.h"
 #include "store/format.h"
 #include "store/reserve.h"
+#include "store/why.h"
 
 #define RESERVE_BYTES (16ull << 20)        /* growth stops when the disk has less: deletions and the log go on */
 #define RESERVE_BYTES_SIM (12ull << 20)
@@ -26,7 +27,7 @@
 
 /* "unfinished" is there while the directory is being made: what lies beside it without a format file may be made anew. Without
  * it the same is a directory that has lost its format file, whose data and key must not be touched. */
-static const char *const parts[] = { "unfinished", "format.new", "key", "key.new", "state", "log", "stage", "heads", "side", "reserve" };
+static const char *const parts[] = { "unfinished", "format.new", "format.copy", "format.copy.new", "key", "key.new", "key.copy", "key.copy.new", "state", "log", "stage", "heads", "side", "reserve" };
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
@@ -59,12 +60,12 @@ static int make_parts(struct disk *disk, struct random_source *random)
 	return r;
 }
 
-static int make_format(struct disk *disk, struct random_source *random, int64_t now_ns)
+static struct format new_format(struct random_source *random, int64_t now_ns)
 {
 	struct format f = { .version = STORE_FORMAT_VERSION, .node_id = 1, .made_ns = now_ns };
 	random_fill(random, f.cluster_id, sizeof(f.cluster_id));
 	random_fill(random, f.disk_id, sizeof(f.disk_id));
-	return format_write(disk, &f);
+	return f;
 }
 
 static int check_empty(const char *directory, struct disk *disk, char *error, size_t error_size)
@@ -81,7 +82,7 @@ static int check_empty(const char *directory, struct disk *disk, char *error, si
 }
 
 /* Holds the lock while *ret_file is open. */
-static int lock_directory(struct disk *disk, const char *directory, struct disk_file **ret_file, char *error, size_t error_size)
+int store_lock(struct disk *disk, const char *directory, struct disk_file **ret_file, char *error, size_t error_size)
 {
 	int r = disk_open(disk, "lock", O_RDWR | O_CREAT, ret_file);
 	if (r < 0) return store_say(error, error_size, r, "cannot open %s/lock: %s", directory, strerror(-r));
@@ -119,21 +120,31 @@ static int sync_parent(const char *directory)
 	return r;
 }
 
+static int remove_segment(void *arg, const char *name)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "log/%.255s", name);
+	return disk_unlink(arg, path);
+}
+
 static int make_all(const char *directory, struct disk *disk, struct random_source *random, struct clock *clock)
 {
 	char state[4096];
 	snprintf(state, sizeof(state), "%s/state", directory);
 	struct kv *kv = NULL;
 	struct log *log = NULL;
+	struct format f = new_format(random, clock_wall_ns(clock));
+	disk->owner = format_owner(&f);
 	int r = make_marker(disk);
 	if (r == 0) r = make_parts(disk, random);
+	if (r == 0) r = disk_list(disk, "log", remove_segment, disk);   /* an interrupted making's, which had another id */
 	if (r == 0) r = reserve_make(disk);
 	if (r == 0) r = log_open(disk, "log", LOG_SEGMENT_SIZE, &log);
 	log_close(log);
 	if (r == 0) r = kv_rocksdb_open(state, true, KV_CACHE_INIT, &kv);
 	kv_close(kv);
 	if (r == 0) r = sync_parent(directory);
-	if (r == 0) r = make_format(disk, random, clock_wall_ns(clock));
+	if (r == 0) r = format_write(disk, &f);
 	/* From here on it is whole, whatever becomes of the marker. */
 	if (r == 0) (void)disk_unlink(disk, "unfinished");
 	return r;
@@ -149,7 +160,7 @@ int store_init(const char *directory, struct random_source *random, struct clock
 	struct disk_file *lock = NULL;
 	r = check_empty(directory, disk, error, error_size);   /* nothing is made in a directory that is not ours */
 	char why[256] = "";
-	if (r == 0 && (r = lock_directory(disk, directory, &lock, why, sizeof(why))) < 0) store_say(error, error_size, r, "%s: %s", directory, why);
+	if (r == 0 && (r = store_lock(disk, directory, &lock, why, sizeof(why))) < 0) store_say(error, error_size, r, "%s: %s", directory, why);
 	if (r == 0) r = check_empty(directory, disk, error, error_size);   /* another maker may have been faster */
 	if (r == 0) {
 		r = make_all(directory, disk, random, clock);
@@ -162,7 +173,7 @@ int store_init(const char *directory, struct random_source *random, struct clock
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static int read_boot_id(uint8_t ret_id[16])
+int store_boot_id(uint8_t ret_id[16])
 {
 	char text[64];
 	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -181,6 +192,51 @@ static int read_boot_id(uint8_t ret_id[16])
 	return digits == 32 ? 0 : -EIO;
 }
 
+/* Numbers that begin anew would make what is staged look committed. They are there before the first command is. */
+static int check_numbers(struct store *s)
+{
+	struct disk_file *file;
+	int r = disk_open(s->disk, "stage/numbers", O_RDONLY, &file);
+	if (r == 0) disk_close(file);
+	if (r != -ENOENT) return r;
+	struct kv_iter *it = kv_iter_new(s->kv, NULL, (struct slice){ 0 }, (struct slice){ 0 });
+	if (!it) return -ENOMEM;
+	bool used = kv_iter_valid(s->kv, it);
+	r = kv_iter_error(s->kv, it);
+	kv_iter_free(s->kv, it);
+	if (r < 0 || !used) return r;
+	store_why_set("stage/numbers: it is missing; it says which numbers of staged writes have been used");
+	return -EBADMSG;
+}
+
+static int open_log(struct store *s, uint64_t segment_size, char *error, size_t error_size)
+{
+	store_why_clear();
+	int r = log_open(s->disk, "log", segment_size, &s->log);
+	if (r == -EBADMSG)
+		return store_say(error, error_size, r, "the log is damaged before its last synced record%s%s: take the data from another replica or a backup; 'dios fsck --repair' says what can be saved here",
+			store_why()[0] ? ": " : "", store_why());
+	return r < 0 ? store_say(error, error_size, r, "the log cannot be opened: %s", strerror(-r)) : 0;
+}
+
+/* Without a change: a plain opening removes what a damaged manifest does not name, and the right tables with it. */
+static int judge_state(struct store *s, const char *state, store_judge judge, char *error, size_t error_size)
+{
+	struct kv *kv;
+	store_why_clear();
+	int r = kv_rocksdb_open_read(state, KV_CACHE_INIT, &kv);
+	if (r == 0) {
+		r = judge ? judge(kv, s->log, s->cluster_key) : 0;
+		kv_close(kv);
+	}
+	if (r == -ENOENT) r = -EBADMSG;
+	if (r == -EBADMSG && store_why()[0])
+		return store_say(error, error_size, r, "the state in %s is damaged: %s. 'dios fsck --repair' says what can be saved", state, store_why());
+	if (r == -EBADMSG)
+		return store_say(error, error_size, r, "the log and the state do not belong together, or one of them is older: restore both from one backup; 'dios fsck --repair' says what can be saved");
+	return r < 0 ? store_say(error, error_size, r, "the state in %s cannot be opened: %s", state, strerror(-r)) : 0;
+}
+
 /* What both kinds of disk have in common; the kv is open. */
 static int open_parts(struct store *s, const uint8_t boot_id[16], uint64_t segment_size, char *error, size_t error_size)
 {
@@ -191,28 +247,38 @@ static int open_parts(struct store *s, const uint8_t boot_id[16], uint64_t segme
 	memcpy(s->cluster_id, f.cluster_id, sizeof(s->cluster_id));
 	memcpy(s->disk_id, f.disk_id, sizeof(s->disk_id));
 	s->node_id = f.node_id;
-	r = log_open(s->disk, "log", segment_size, &s->log);
-	if (r < 0) return store_say(error, error_size, r, "the log cannot be opened: %s", r == -EBADMSG ? "it is damaged before its last synced record; the data must come from another replica or a backup" : strerror(-r));
-	r = stage_open(s->disk, "stage", boot_id, &s->stage);
+	s->disk->owner = format_owner(&f);
+	r = s->log ? 0 : open_log(s, segment_size, error, error_size);
+	if (r < 0) return r;
+	store_why_clear();
+	r = check_numbers(s);
+	if (r == 0) r = stage_open(s->disk, "stage", boot_id, &s->stage);
+	if (r == -EBADMSG && store_why()[0]) return store_say(error, error_size, r, "the staging log is damaged: %s. 'dios fsck --repair' says what of it can be saved", store_why());
 	if (r < 0) return store_say(error, error_size, r, "the staging log cannot be opened: %s", strerror(-r));
 	r = heads_open(s->disk, HEADS_OPEN_MAX, &s->heads);
 	if (r < 0) return store_say(error, error_size, r, "the folder of heads cannot be opened: %s", strerror(-r));
+	if (format_keep_copies(s->disk, &f, s->cluster_key) < 0) log_warning("store", "no copies of 'format' and 'key' could be made beside them");
 	r = reserve_open(s);
 	return r < 0 ? store_say(error, error_size, r, "its file 'reserve' cannot be opened: %s", strerror(-r)) : 0;
 }
 
-static int open_posix(struct store *s, const char *directory, uint64_t cache_bytes, char *error, size_t error_size)
+static int open_posix(struct store *s, const char *directory, uint64_t cache_bytes, store_judge judge, char *error, size_t error_size)
 {
 	int r = disk_posix_new(directory, &s->disk);
 	if (r < 0) return store_say(error, error_size, r, "cannot open %s: %s", directory, strerror(-r));
 	struct format f;
 	r = format_read(s->disk, &f, error, error_size);   /* before the lock: nothing is made in a directory that is not ours */
-	if (r == 0) r = lock_directory(s->disk, directory, &s->lock_file, error, error_size);
+	if (r == 0) s->disk->owner = format_owner(&f);
+	if (r == 0) r = store_lock(s->disk, directory, &s->lock_file, error, error_size);
 	uint8_t boot_id[16];
-	if (r == 0) r = read_boot_id(boot_id);
+	if (r == 0) r = store_boot_id(boot_id);
 	if (r < 0) return r;
 	char state[4096];
 	snprintf(state, sizeof(state), "%s/state", directory);
+	r = key_read(s->disk, s->cluster_key, error, error_size);
+	if (r == 0) r = open_log(s, LOG_SEGMENT_SIZE, error, error_size);
+	if (r == 0) r = judge_state(s, state, judge, error, error_size);
+	if (r < 0) return r;
 	r = kv_rocksdb_open(state, false, cache_bytes, &s->kv);
 	if (r < 0) return store_say(error, error_size, r, "the state in %s cannot be opened: %s", state, r == -EBADMSG ? "it is damaged" : strerror(-r));
 	s->reserve_bytes = RESERVE_BYTES;
@@ -222,11 +288,16 @@ static int open_posix(struct store *s, const char *directory, uint64_t cache_byt
 
 int store_open(const char *directory, uint64_t cache_bytes, struct store **ret_store, char *error, size_t error_size)
 {
+	return store_open_judged(directory, cache_bytes, NULL, ret_store, error, error_size);
+}
+
+int store_open_judged(const char *directory, uint64_t cache_bytes, store_judge judge, struct store **ret_store, char *error, size_t error_size)
+{
 	struct store *s = calloc(1, sizeof(*s));
 	if (!s) return -ENOMEM;
 	s->owns_disk = true;
-	char why[512] = "";
-	int r = open_posix(s, directory, cache_bytes, why, sizeof(why));
+	char why[1024] = "";
+	int r = open_posix(s, directory, cache_bytes, judge, why, sizeof(why));
 	if (r < 0) {
 		if (why[0]) store_say(error, error_size, r, "%s: %s", directory, why);
 		else store_say(error, error_size, r, "cannot open data directory %s: %s", directory, strerror(-r));
@@ -248,7 +319,8 @@ int store_open_sim(struct disk *disk, struct random_source *random, const uint8_
 	int r = disk_list(disk, ".", inspect, &found);
 	if (r == 0 && !found.has_format) {
 		r = make_parts(disk, random);
-		if (r == 0) r = make_format(disk, random, 0);
+		struct format f = new_format(random, 0);
+		if (r == 0) r = format_write(disk, &f);
 	}
 	if (r == 0) r = kv_sim_open(disk, "state", &s->kv);
 	if (r == 0) r = open_parts(s, boot_id, SIM_SEGMENT_SIZE, NULL, 0);

@@ -6,6 +6,8 @@
  * DIR/stage/    the staging log                 DIR/heads/ DIR/side/   bytes of larger blobs
  * DIR/key       the cluster's key, 0600
  * DIR/reserve   a preallocated file that keeps room for records and log
+ * DIR/format.copy, DIR/key.copy   the same once more
+ * DIR/lost/     what `dios fsck --repair` has taken out of use
  * DIR/unfinished  while it is being made: what is there without a format file may be made anew
  *
  * docs/DISK_FORMAT.md has the bytes of each.
@@ -54,7 +56,13 @@ int store_init(const char *directory, struct random_source *random, struct clock
 /* -EBUSY: another daemon has it; -EBADMSG: damaged; -ENOTSUP: made by a newer format; -ENOENT: missing, or without a format file (not
  * ours, or its making was interrupted); -EINVAL: its format file is something else's. error[] as above. */
 int store_open(const char *directory, uint64_t cache_bytes, struct store **ret_store, char *error, size_t error_size);
+/* Does the state fit the log? Asked before the state is opened for writing. 0 or -EBADMSG. */
+typedef int (*store_judge)(struct kv *state, struct log *log, const uint8_t cluster_key[32]);
+int store_open_judged(const char *directory, uint64_t cache_bytes, store_judge judge, struct store **ret_store, char *error, size_t error_size);
 void store_close(struct store *store);    /* syncs */
+/* For who works on a data directory without opening it. The lock is held while *ret_file is open; -EBUSY. */
+int store_lock(struct disk *disk, const char *directory, struct disk_file **ret_file, char *error, size_t error_size);
+int store_boot_id(uint8_t ret_id[16]);
 /* The same over a simulated disk (made there when it is empty); the disk stays the caller's. */
 int store_open_sim(struct disk *disk, struct random_source *random, const uint8_t boot_id[16], struct store **ret_store);
 /* Renews the daemon's hold on DIR/reserve, and says whether growth by `bytes` is still allowed (R8). Asks the disk only now and then.

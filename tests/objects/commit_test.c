@@ -101,11 +101,11 @@ static void test_growth_beside_many_rows(struct node *n)
 	reference_close(r);
 }
 
-static void on_report(void *arg, bool problem, const char *line)
+static void on_report(void *arg, const struct finding *finding)
 {
 	(void)arg;
-	if (problem)
-		printf("# %s\n", line);
+	if (finding->kind == FINDING_PROBLEM)
+		printf("# %s\n", finding->text);
 }
 
 static void test_check(struct node *n)

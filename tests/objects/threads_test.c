@@ -244,11 +244,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-static void on_report(void *arg, bool problem, const char *line)
+static void on_report(void *arg, const struct finding *finding)
 {
 	(void)arg;
-	if (problem)
-		printf("# %s\n", line);
+	if (finding->kind == FINDING_PROBLEM)
+		printf("# %s\n", finding->text);
 }
 
 static void run_workers(void)

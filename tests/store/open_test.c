@@ -174,10 +174,14 @@ static void damaged(const char *base)
 	is_int(open_only(directory), 0, "as it was it is accepted");
 	write_file(directory, "key", "short\n");
 	is_int(open_only(directory), -EBADMSG, "a damaged key: EBADMSG");
-	ok(said("key") && said("64"), "the message names the file and what was expected");
+	ok(said("key") && said("key.copy") && said("--repair"), "the message names the file and what to do");
 	snprintf(path, sizeof(path), "%s/key", directory);
 	unlink(path);
 	is_int(open_only(directory), -EBADMSG, "a missing key too");
+	snprintf(path, sizeof(path), "%s/key.copy", directory);
+	unlink(path);
+	is_int(open_only(directory), -EBADMSG, "without its copy too");
+	ok(said("'key'") && said("64"), "the message names the file and what was expected");
 }
 
 /* store_init dies at any time; the next one finishes its work, or says what to do. */
@@ -188,6 +192,8 @@ static void half_made(const char *base)
 	path_in(directory, base, "half");
 	store_init(directory, &random_system, &clock_system, error, sizeof(error));
 	snprintf(path, sizeof(path), "%s/format", directory);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/format.copy", directory);
 	unlink(path);
 	write_file(directory, "unfinished", "");
 	is_int(open_only(directory), -ENOENT, "one whose making was interrupted is not opened: ENOENT");

@@ -1,0 +1,25 @@
+/* What of a damaged staging log can still be read: for `dios fsck`. Nothing of the log is changed. */
+#ifndef DIOS_STORE_STAGE_SALVAGE_H
+#define DIOS_STORE_STAGE_SALVAGE_H
+
+#include "store/stage.h"
+
+struct stage_salvage {
+	/* Called for each thing that is wrong. file: below the data directory. ino 0: of which object is not known. */
+	void (*report)(void *arg, const char *file, uint64_t ino, const char *text);
+	/* Are the bytes that a record speaks of where they should be (STAGE_TAIL)? NULL: they are. False: the record is left out. */
+	bool (*whole)(void *arg, const struct stage_record *record);
+	void *arg;
+	uint64_t highest_seq;             /* out: of all records */
+	unsigned problems;                /* out */
+};
+
+/* Looks at all segments of this boot. into: a folder, made; it gets the records that are whole, with their numbers, and no file of
+ * numbers. NULL: nothing is written. */
+int stage_salvage(struct disk *disk, const char *folder, const uint8_t boot_id[16], struct stage_salvage *s, const char *into);
+/* What the file of numbers says: -ENOENT, -EBADMSG, -ENOTSUP. */
+int stage_read_numbers(struct disk *disk, const char *folder, uint64_t *ret_reserved, uint64_t *ret_boot);
+/* Writes it anew so that no number up to `used` comes again. */
+int stage_write_numbers(struct disk *disk, const char *folder, uint64_t used);
+
+#endif
