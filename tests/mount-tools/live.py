@@ -70,8 +70,9 @@ class Live:
         self.holder = None
 
     def crash(self):
-        """Kills holder and daemon."""
+        """Kills holder and daemon. The daemon is stopped first: it must not see its holder gone and begin an orderly end."""
         status = json.loads(self.run('status', '--json').stdout)
+        os.kill(status['daemon_pid'], signal.SIGSTOP)
         for pid in (status['holder_pid'], status['daemon_pid']):
             os.kill(pid, signal.SIGKILL)
         for pid in (status['holder_pid'], status['daemon_pid']):
