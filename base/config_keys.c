@@ -19,6 +19,8 @@ const struct config_key config_keys[] = {
 	  .help = "blobs up to this size are kept inside their record" },
 	{ .name = "log.level", .type = CONFIG_CHOICE, .fallback = "info", .choices = "error|warning|notice|info|debug",
 	  .help = "least important kind of line that is logged" },
+	{ .name = "poll", .type = CONFIG_DURATION, .fallback = "100us", .minimum = 0, .maximum = 10 * NS_PER_MS,
+	  .help = "how long a thread looks for the next request before it sleeps; 0: not at all" },
 	{ .name = "stream.max_bytes", .type = CONFIG_SIZE, .fallback = "64M", .minimum = 64 * KIB, .maximum = TIB,
 	  .help = "bytes that a stream keeps before its writers wait" },
 	{ .name = "task.cgroup", .type = CONFIG_CHOICE, .fallback = "auto", .choices = "auto|off",

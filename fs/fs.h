@@ -20,6 +20,7 @@ struct fs_options {
 	int device_fd;                  /* /dev/fuse, of the mount; taken */
 	struct region *region;          /* attached; borrowed */
 	uint32_t workers;               /* threads that serve requests */
+	int64_t spin_ns;                /* how long a worker looks for the next request before it sleeps */
 	int64_t timeout_ns;             /* how long the kernel may keep names and attributes */
 	const char *mount, *data;       /* paths, for .dios/status; borrowed */
 	const struct config *config;    /* for .dios/config; borrowed */

@@ -1,11 +1,15 @@
 /* The notifier: a queue and the one thread that empties it. What fails is not an error: ENOENT says that the kernel knows nothing of
- * the node or name, ENODEV that the mount is ending. */
+ * the node or name, ENODEV that the mount is ending.
+ *
+ * Where nothing is to be waited for, its thread is not woken: an answer that promises what the queue has done already, and attributes of a
+ * node that the request holds open. The kernel forgets those under no lock but its own short one. */
 #include <assert.h>
 #include <string.h>
 
 #include "base/counter.h"
 #include "base/log.h"
 #include "fs/invalidate.h"
+#include "fs/pages.h"
 
 enum note_kind { NOTE_NODE, NOTE_ENTRY, NOTE_THEN };
 
@@ -28,22 +32,36 @@ struct notifier {
 	struct lock lock;           /* guards the queue */
 	pthread_cond_t wake;
 	struct note *first, *last;
+	bool busy;                  /* the thread is at work on one that is in the queue no more */
 	bool ending;
+	struct pages pages;
 };
 
+/* The node that the request of this thread holds open; 0: none. */
+static _Thread_local uint64_t held_node;
+
 COUNTER(sent, "dios_fs_invalidations_total", "nodes and names that the kernel was told to forget");
+COUNTER(direct, "dios_fs_invalidations_direct_total", "nodes of which only attributes were to be forgotten, without the notifier");
 COUNTER(lost, "dios_fs_invalidations_lost_total", "invalidations that could not be queued or sent");
+
+static void sent_was(uint64_t node, int r)
+{
+	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOTCONN && r != -ENOTDIR && r != -ENOSYS) {
+		counter_add(&lost, 1);
+		log_error("fs", "the kernel did not take an invalidation node=%llu errno=%d", (unsigned long long)node, -r);
+	}
+}
 
 static void note_send(struct fs *fs, const struct note *n)
 {
-	int r = n->kind == NOTE_ENTRY ? fuse_lowlevel_notify_inval_entry(fs->session, n->node, n->name, n->name_size) :
-		fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->offset, n->size);
-
 	counter_add(&sent, 1);
-	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOTCONN && r != -ENOTDIR && r != -ENOSYS) {
-		counter_add(&lost, 1);
-		log_error("fs", "the kernel did not take an invalidation node=%llu errno=%d", (unsigned long long)n->node, -r);
+	if (n->kind == NOTE_ENTRY) {
+		sent_was(n->node, fuse_lowlevel_notify_inval_entry(fs->session, n->node, n->name, n->name_size));
+		return;
 	}
+	if (n->offset == 0 && n->size == 0)
+		pages_go(&fs->notifier->pages, n->node);
+	sent_was(n->node, fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->offset, n->size));
 }
 
 static void note_finish(struct fs *fs, struct note *n)
@@ -60,6 +78,7 @@ static void note_finish(struct fs *fs, struct note *n)
 static struct note *queue_take(struct notifier *q)
 {
 	LOCK_GUARD(&q->lock);
+	q->busy = false;
 	while (!q->first && !q->ending)
 		lock_wait(&q->lock, &q->wake);
 	if (q->ending)
@@ -68,6 +87,7 @@ static struct note *queue_take(struct notifier *q)
 	q->first = n->next;
 	if (!q->first)
 		q->last = NULL;
+	q->busy = true;
 	return n;
 }
 
@@ -157,7 +177,21 @@ static void queue_node(struct fs *fs, uint64_t node, int64_t offset, int64_t siz
 	queue_put(fs->notifier, n);
 }
 
-void invalidate_node(struct fs *fs, uint64_t node, bool content) { queue_node(fs, node, content ? 0 : -1, 0); }
+void invalidate_hold(uint64_t node) { held_node = node; }
+
+void invalidate_pages_come(struct fs *fs, uint64_t node) { pages_come(&fs->notifier->pages, node); }
+
+void invalidate_node(struct fs *fs, uint64_t node, bool content)
+{
+	bool pages = content && !pages_are_none(&fs->notifier->pages, node);
+
+	if (pages || node != held_node) {
+		queue_node(fs, node, pages ? 0 : -1, 0);
+		return;
+	}
+	counter_add(&direct, 1);
+	sent_was(node, fuse_lowlevel_notify_inval_inode(fs->session, node, -1, 0));
+}
 
 void invalidate_range(struct fs *fs, uint64_t node, uint64_t offset, uint64_t size)
 {
@@ -181,10 +215,16 @@ void invalidate_entry(struct fs *fs, uint64_t parent, const char *name, size_t s
 	queue_put(fs->notifier, n);
 }
 
+static bool queue_is_done(struct notifier *q)
+{
+	LOCK_GUARD(&q->lock);
+	return !q->first && !q->busy;
+}
+
 void invalidate_then(fuse_req_t req, void (*then)(void *arg, fuse_req_t req), void *arg)
 {
-	struct note *n = calloc(1, sizeof(*n));
 	struct fs *fs = fs_of(req);
+	struct note *n = queue_is_done(fs->notifier) ? NULL : calloc(1, sizeof(*n));
 
 	if (!n) {
 		then(arg, req);

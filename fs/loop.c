@@ -15,12 +15,14 @@
 #include "base/log.h"
 #include "fs/loop.h"
 #include "fs/slot.h"
+#include "fs/spin.h"
 #include "fs/stats.h"
 
 #define SCRATCH_SIZE (1u << 20)
 
 struct loop {
 	struct fs *fs;
+	struct spin spin;
 	_Atomic bool stopping;
 	_Atomic uint32_t busy;              /* workers inside a request */
 	_Atomic uint32_t alive;             /* threads */
@@ -220,6 +222,7 @@ static void *worker(void *arg)
 		if (first)
 			fs->ready(fs->ready_arg);
 		loop_leave(l);
+		spin_for_request(&l->spin);
 	}
 	request_scratch_free();
 	/* The last one's write is the last use of all this: then it may be freed. */
@@ -235,6 +238,7 @@ int loop_new(struct fs *fs, struct loop **ret_loop)
 	if (!l)
 		return -ENOMEM;
 	l->fs = fs;
+	spin_init(&l->spin, fs->options.device_fd, fs->options.spin_ns);
 	lock_init(&l->lock, "fs.loop", LOCK_LEAF);
 	pthread_cond_init(&l->idle, NULL);
 	*ret_loop = l;

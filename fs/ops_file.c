@@ -181,6 +181,7 @@ static void op_write(fuse_req_t req, fuse_ino_t node, const char *data, size_t s
 		write_stream(req, h, data, size, fi->flags);
 		return;
 	}
+	invalidate_pages_come(fs, node);
 	ssize_t n = write_blob(h, data, size, (uint64_t)offset, fi);
 	if (n < 0) {
 		reply_error(req, (int)n);
@@ -201,7 +202,6 @@ static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, 
 {
 	struct handle *h = handle_of(req, fi);
 
-	(void)node;
 	if (!h)
 		return;
 	if (h->entry->kind != HANDLE_OBJECT) {
@@ -212,6 +212,7 @@ static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, 
 		read_stream(req, h, size, (uint64_t)offset, fi->flags);
 		return;
 	}
+	invalidate_pages_come(fs_of(req), node);
 	uint8_t *out = request_scratch(size);
 	ssize_t n = out ? reference_read(h->reference, (uint64_t)offset, out, size) : -ENOMEM;
 	if (n < 0)

@@ -17,7 +17,9 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned command, void *ar
 	}
 	call.ino = call.handle->entry->ino;
 	fs_caller(req, &call.caller, &call.task_name);
+	invalidate_hold(call.handle->entry->node == call.ino ? call.ino : 0);
 	fs_ioctl(&call);
+	invalidate_hold(0);
 }
 
 void ops_fill_ioctl(struct fuse_lowlevel_ops *ops) { ops->ioctl = op_ioctl; }

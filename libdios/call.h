@@ -14,6 +14,11 @@
 
 /* 0 or a negative errno. */
 int call_ioctl(int fd, unsigned long number, void *argument);
+/* The number of an acquire that has room for so many bytes: no more than that is copied. */
+static inline unsigned long call_acquire_number(unsigned long whole, size_t size)
+{
+	return size < DIOS_INLINE_MAX ? DIOS_IOC_SHORT(whole, dios_ioctl_acquire, size) : whole;
+}
 /* Close-on-exec. */
 int call_open(const char *path, int open_flags, int *ret_fd);
 /* MOUNT/.dios/FOLDER/ENTRY; entry NULL: the folder itself; folder NULL: .dios. */

@@ -4,7 +4,8 @@
  * dios.h that the call admits) and holds no pointer. Every member lies at a multiple of its size and every struct's size is a
  * multiple of 8, so that 32-bit and 64-bit programs agree; tests/libdios/ checks each offset. An ioctl carries at most 16,383
  * bytes. Small data travels inside (DIOS_INLINE_MAX); larger data in a private buffer, the file .dios/buf/ID (32 hexadecimal
- * digits). Another reference is named by its handle's random id, which DIOS_IOC_INFO returns; a zero id is none.
+ * digits). A struct that ends with data may be cut behind as many bytes of it as its `size` says, rounded up to a multiple of 8: then its
+ * number is DIOS_IOC_SHORT(), and less is copied. Another reference is named by its handle's random id, which DIOS_IOC_INFO returns; a zero id is none.
  *
  * Members marked out are ignored on the way in; reserved ones must be zero. What is wrong gives EINVAL: an unknown version, flag
  * or value, a size past its bound, a reserved member in use. A number that is none gives ENOTTY.
@@ -12,6 +13,7 @@
 #ifndef DIOS_IOCTL_H
 #define DIOS_IOCTL_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <linux/ioctl.h>
 
@@ -268,6 +270,9 @@ struct dios_ioctl_buffer {
 #define DIOS_IOC_TASK_CONTROL _IOWR('d', 22, struct dios_ioctl_task)
 #define DIOS_IOC_BUFFER _IOWR('d', 23, struct dios_ioctl_buffer)
 #define DIOS_IOC_COUNT 23
+/* ACQUIRE_READ, ACQUIRE_WRITE or COMMIT_WRITE of a struct with `bytes` bytes of data. */
+#define DIOS_IOC_SHORT(command, type, bytes) \
+	_IOC(_IOC_READ | _IOC_WRITE, 'd', _IOC_NR(command), offsetof(struct type, data) + (((bytes) + 7) & ~(size_t)7))
 
 /* The sizes are part of the numbers: a program built long ago relies on them. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L

@@ -41,7 +41,7 @@ static int acquire(uint32_t flags, dios_ref ref, uint64_t offset, size_t size, s
 	a->offset = offset;
 	a->size = size;
 	memset(a->data, 0, size < sizeof(a->data) ? size : sizeof(a->data));   /* the answer leaves zeros at the end out */
-	int r = call_ioctl(ref, DIOS_IOC_ACQUIRE_READ, a);
+	int r = call_ioctl(ref, call_acquire_number(DIOS_IOC_ACQUIRE_READ, size), a);
 	return r == 0 && a->size > size ? -EIO : r;
 }
 

@@ -27,7 +27,7 @@ int dios_acquire_write(uint32_t flags, dios_ref ref, uint64_t offset, size_t siz
 	a.flags = flags;
 	a.offset = offset;
 	a.size = size;
-	int r = call_ioctl(ref, DIOS_IOC_ACQUIRE_WRITE, &a);
+	int r = call_ioctl(ref, call_acquire_number(DIOS_IOC_ACQUIRE_WRITE, size), &a);
 	if (r < 0) return r;
 	if (a.size != size) return -EIO;
 	switch (a.place & ~(uint32_t)DIOS_PLACE_HELD) {
@@ -57,7 +57,8 @@ static int commit(uint32_t flags, dios_ref ref, struct dios_buffer *buffer, size
 		if (size > sizeof(c.data)) return -EINVAL;
 		memcpy(c.data, buffer->data, size);
 	}
-	if (r == 0) r = call_ioctl(ref, DIOS_IOC_COMMIT_WRITE, &c);
+	size_t inside = buffer_is_private(buffer) ? 0 : size;
+	if (r == 0) r = call_ioctl(ref, DIOS_IOC_SHORT(DIOS_IOC_COMMIT_WRITE, dios_ioctl_commit_write, inside), &c);
 	if (r == 0) buffer->version = c.object_version;
 	return r;
 }

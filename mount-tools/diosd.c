@@ -194,7 +194,7 @@ static int open_objects(struct diosd *d)
 static int open_all(struct diosd *d)
 {
 	struct fs_options options = { .device_fd = d->device_fd, .region = &d->region, .workers = (uint32_t)config_number(d->config, "workers"),
-		.timeout_ns = config_number(d->config, "cache.timeout"), .mount = d->region.header->mount, .data = d->region.header->data,
+		.spin_ns = config_number(d->config, "poll"), .timeout_ns = config_number(d->config, "cache.timeout"), .mount = d->region.header->mount, .data = d->region.header->data,
 		.config = d->config };
 	int r;
 

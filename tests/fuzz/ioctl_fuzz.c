@@ -43,17 +43,30 @@ static void transfer_is_bounded(unsigned command, const void *in)
 	const struct dios_ioctl_acquire *a = in;
 	const struct dios_ioctl_commit_write *w = in;
 
-	if (command == DIOS_IOC_COMMIT_WRITE) {
-		fuzz_check(w->size <= (zero(w->buffer, sizeof(w->buffer)) ? DIOS_INLINE_MAX : PRIVATE_BUFFER_MAX));
+	if (_IOC_NR(command) == _IOC_NR(DIOS_IOC_COMMIT_WRITE)) {
+		size_t inside = _IOC_SIZE(command) - offsetof(struct dios_ioctl_commit_write, data);
+		fuzz_check(w->size <= (zero(w->buffer, sizeof(w->buffer)) ? inside : PRIVATE_BUFFER_MAX));
 		fuzz_check(w->offset <= INT64_MAX && w->offset + w->size <= INT64_MAX);
 	} else {
+		size_t inside = _IOC_SIZE(command) - offsetof(struct dios_ioctl_acquire, data);
+		fuzz_check(a->size <= inside || inside == DIOS_INLINE_MAX);
 		fuzz_check(a->size <= INT64_MAX && (a->offset == UINT64_MAX || a->offset + a->size <= INT64_MAX));
 	}
+}
+
+static bool is_transfer(unsigned command)
+{
+	unsigned number = _IOC_NR(command);
+	return number == _IOC_NR(DIOS_IOC_ACQUIRE_READ) || number == _IOC_NR(DIOS_IOC_ACQUIRE_WRITE) || number == _IOC_NR(DIOS_IOC_COMMIT_WRITE);
 }
 
 /* What handlers rely on without another look. */
 static void accepted_is_bounded(unsigned command, const void *in)
 {
+	if (is_transfer(command)) {
+		transfer_is_bounded(command, in);
+		return;
+	}
 	switch (command) {
 	case DIOS_IOC_CREATE: case DIOS_IOC_CLONE:
 		created_is_bounded(in);
@@ -71,9 +84,6 @@ static void accepted_is_bounded(unsigned command, const void *in)
 	case DIOS_IOC_RUN:
 		fuzz_check(((const struct dios_ioctl_run *)in)->spec_size <= DIOS_INLINE_MAX ||
 			!zero(((const struct dios_ioctl_run *)in)->buffer, DIOS_ID_SIZE));
-		break;
-	case DIOS_IOC_ACQUIRE_READ: case DIOS_IOC_ACQUIRE_WRITE: case DIOS_IOC_COMMIT_WRITE:
-		transfer_is_bounded(command, in);
 		break;
 	}
 }
@@ -94,9 +104,12 @@ static int check(unsigned command, uint8_t *in, size_t size)
 	return r;
 }
 
+/* The first byte chooses the number; above half, a struct that may be cut is cut behind the bytes that there are. */
 static void one_struct(const uint8_t *data, size_t size)
 {
 	unsigned command = commands[size > 0 ? *data % DIOS_IOC_COUNT : 0];
+	if (size > 8 && *data >= 128 && is_transfer(command) && size < _IOC_SIZE(command))
+		command = _IOC(_IOC_READ | _IOC_WRITE, 'd', _IOC_NR(command), size / 8 * 8);
 	size_t room = _IOC_SIZE(command), used = size > 0 ? size - 1 : 0;
 	uint32_t version = DIOS_ABI_VERSION;
 	_cleanup_free_ uint8_t *in = calloc(1, room);

@@ -191,6 +191,29 @@ static void check_numbers(void)
 	is_int(ioctl_check(DIOS_IOC_DELETE, &p, 0), -EINVAL, "no bytes");
 }
 
+/* The three that move bytes may be cut behind them; what is not cut right is refused, and nothing behind the cut is looked at. */
+static void check_short(void)
+{
+	struct dios_ioctl_acquire a = { .version = V, .size = 13 };
+	struct dios_ioctl_commit_write w = { .version = V, .size = 13 }, by_buffer = { .version = V, .size = PRIVATE_BUFFER_MAX, .buffer = ONES };
+	size_t head = offsetof(struct dios_ioctl_acquire, data), write_head = offsetof(struct dios_ioctl_commit_write, data);
+	struct dios_ioctl_plain p = { .version = V };
+
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_ACQUIRE_READ, dios_ioctl_acquire, 13), &a, head + 16), 0, "a short acquire to read");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_ACQUIRE_WRITE, dios_ioctl_acquire, 13), &a, head + 16), 0, "to write");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_COMMIT_WRITE, dios_ioctl_commit_write, 13), &w, write_head + 16), 0, "a short commit");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_COMMIT_WRITE, dios_ioctl_commit_write, 0), &by_buffer, write_head), 0, "one of a private buffer");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_ACQUIRE_READ, dios_ioctl_acquire, 8), &a, head + 8), -EINVAL, "no room for what is asked for");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_ACQUIRE_WRITE, dios_ioctl_acquire, 0), &a, head), -EINVAL, "none at all");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_COMMIT_WRITE, dios_ioctl_commit_write, 8), &w, write_head + 8), -EINVAL, "less than is committed");
+	is_int(ioctl_check(_IOC(_IOC_READ | _IOC_WRITE, 'd', 7, head + 13), &a, head + 13), -EINVAL, "an odd size");
+	is_int(ioctl_check(_IOC(_IOC_READ | _IOC_WRITE, 'd', 7, head - 8), &a, head - 8), -EINVAL, "cut in the head");
+	is_int(ioctl_check(_IOC(_IOC_READ | _IOC_WRITE, 'd', 7, sizeof(a) + 8), &a, sizeof(a) + 8), -EINVAL, "longer than the struct");
+	is_int(ioctl_check(_IOC(_IOC_WRITE, 'd', 7, head + 16), &a, head + 16), -EINVAL, "another direction");
+	is_int(ioctl_check(DIOS_IOC_SHORT(DIOS_IOC_ACQUIRE_READ, dios_ioctl_acquire, 13), &a, head + 8), -EINVAL, "fewer bytes than the number says");
+	is_int(ioctl_check(_IOC(_IOC_READ | _IOC_WRITE, 'd', 4, 8), &p, 8), -EINVAL, "other structs are whole");
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < GOODS; i++)
@@ -198,5 +221,6 @@ int main(void)
 	for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++)
 		check_wrong(&wrongs[i]);
 	check_numbers();
+	check_short();
 	return done_testing();
 }
