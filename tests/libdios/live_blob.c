@@ -1,4 +1,5 @@
 /* Blobs on a mount: acquire and commit, conflicts, large buffers, and what read(2) and write(2) see of them. */
+#include <sys/mman.h>
 #include "tests/libdios/live.h"
 
 #define LARGE (20u << 20)
@@ -305,6 +306,35 @@ static void interrupted(void)
 	dios_close(ref);
 }
 
+/* P4: what read(2) and mappings see after a commit, where the kernel has pages from before, and where it had none at the commit before that. */
+static void pages(void)
+{
+	static const char *const texts[] = { "one", "two", "six", "ten", "odd" };
+	char bytes[4] = "";
+	const char *path = at("pages");
+	dios_ref ref = made(0, (struct dios_create_options){ .path = path }, "a blob with a path");
+
+	for (size_t i = 0; i < 5; i++) {
+		is_int(put(0, ref, 0, texts[i]), 0, "P4: %s is committed", texts[i]);
+		is_int(pread(ref, bytes, 3, 0), 3, "P4: read(2) has three bytes");
+		is_str(bytes, texts[i], "P4: these");
+	}
+	is_int(put(0, ref, 0, "new"), 0, "P4: a commit");
+	is_int(put(0, ref, 0, "now"), 0, "P4: another, with nothing read in between");
+	char *map = mmap(NULL, 3, PROT_READ, MAP_SHARED, ref, 0);
+	ok(map != MAP_FAILED && memcmp(map, "now", 3) == 0, "P4: a mapping has the last bytes");
+	for (size_t i = 0; i < 5; i++) {
+		is_int(put(0, ref, 0, texts[i]), 0, "P4: %s is committed", texts[i]);
+		ok(map != MAP_FAILED && memcmp(map, texts[i], 3) == 0, "P4: the mapping shows it");
+	}
+	is_int(put(DIOS_AT_END, ref, 0, "+"), 0, "P4: a byte more");
+	struct stat st;
+	ok(fstat(ref, &st) == 0 && st.st_size == 4, "P4: is in the size at once");
+	if (map != MAP_FAILED)
+		munmap(map, 3);
+	dios_close(ref);
+}
+
 int main(void)
 {
 	small();
@@ -312,6 +342,7 @@ int main(void)
 	rights();
 	large();
 	cache();
+	pages();
 	plain_writes();
 	nothing();
 	produced(0);
