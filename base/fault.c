@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 
-#define FAULTS_MAX 16   /* armed at once */
+#define FAULTS_MAX 32   /* armed at once */
 
 enum fault_action { FAULT_ERROR, FAULT_KILL };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/ioctl_calls.h"
+#include "fs/session.h"
 #include "libdios/dios.h"
 
 #define SNAPSHOT_TRIES 8     /* a copy is tried so often before its version may be called older than it is */
@@ -147,6 +148,10 @@ struct stream_place { uint64_t position; bool begun; };
 static struct stream_place stream_place_get(const struct ioctl_context *c, uint64_t offset)
 {
 	struct handle *h = c->handle;
+	uint64_t position, begun;
+
+	if (redo_take_place(&position, &begun))
+		return (struct stream_place){ .position = position, .begun = begun };
 	LOCK_GUARD(&h->lock);
 	return (struct stream_place){ .position = offset == UINT64_MAX ? h->entry->position : offset,
 		.begun = offset == UINT64_MAX && h->entry->stream_begun };
@@ -156,9 +161,15 @@ static struct stream_place stream_place_get(const struct ioctl_context *c, uint6
 static bool stream_place_move(const struct ioctl_context *c, uint64_t offset, const struct stream_place *from, uint64_t to)
 {
 	struct handle *h = c->handle;
+	uint64_t position, begun;
+
 	LOCK_GUARD(&h->lock);
-	if (offset == UINT64_MAX && (h->entry->position != from->position || h->entry->stream_begun != from->begun))
+	/* An earlier daemon may have moved it for this same request (D2). */
+	bool again = redo_take_place(&position, &begun);
+	if (!again && offset == UINT64_MAX && (h->entry->position != from->position || h->entry->stream_begun != from->begun))
 		return false;
+	if (!again)
+		redo_put_place(from->position, from->begun);
 	h->entry->position = to;
 	h->entry->stream_begun = true;
 	return true;
@@ -188,7 +199,11 @@ static ssize_t stream_once(struct ioctl_context *c, const struct dios_ioctl_acqu
 	if (reference_get_options(c->reference)->stream_mode != STREAM_CONSUME)
 		return follow_once(c, in, data, size, ret_begin, ret_needed);
 	*ret_begin = UINT64_MAX;
-	return stream_consume(c->reference, data, size, ret_needed);
+	uint8_t *record = request_record_buffer(size);
+	ssize_t n = record ? stream_consume(c->reference, record, size, ret_needed) : -ENOMEM;
+	if (n > 0)
+		memcpy(data, record, (size_t)n);
+	return n;
 }
 
 static int stream_answer(const struct dios_ioctl_acquire *in, uint64_t begin, size_t size, struct private_buffer *b, struct dios_ioctl_acquire *answer,

@@ -34,7 +34,7 @@ static int stream_read_attempt(void *arg, fuse_req_t req)
 	struct handle *h = s->h;
 	struct handle_entry *e = h->entry;
 	bool consumes = reference_get_options(h->reference)->stream_mode == STREAM_CONSUME;
-	uint8_t *out = consumes ? request_answer_buffer(s->size) : request_scratch(s->size);
+	uint8_t *out = consumes ? request_record_buffer(s->size) : request_scratch(s->size);
 	size_t whole = 0;
 	ssize_t n;
 

@@ -1,4 +1,4 @@
-/* Layout of the shared memory: header, slots' states, open table, token table, and the slots' bytes and answers, each at a page. */
+/* Layout of the shared memory: header, slots' states, open table, token table, and the slots' bytes, answers and records, each at a page. */
 #include <assert.h>
 #include <linux/fuse.h>
 #include <string.h>
@@ -22,7 +22,8 @@ static size_t region_layout(uint8_t *base, struct region *region)
 	size_t tokens = handles + page_up(HANDLE_COUNT * sizeof(struct handle_entry));
 	size_t data = tokens + page_up(TOKEN_COUNT * sizeof(struct token_entry));
 	size_t answers = data + (size_t)SLOT_COUNT * SLOT_SIZE;
-	size_t size = answers + (size_t)SLOT_COUNT * SLOT_ANSWER_SIZE;
+	size_t records = answers + (size_t)SLOT_COUNT * SLOT_ANSWER_SIZE;
+	size_t size = records + (size_t)SLOT_COUNT * SLOT_RECORD_SIZE;
 
 	if (base) {
 		region->header = (struct region_header *)(void *)base;
@@ -31,6 +32,7 @@ static size_t region_layout(uint8_t *base, struct region *region)
 		region->tokens = (struct token_entry *)(void *)(base + tokens);
 		region->slot_data = base + data;
 		region->answer_data = base + answers;
+		region->record_data = base + records;
 		region->size = size;
 	}
 	return size;

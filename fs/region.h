@@ -28,7 +28,8 @@
 
 #define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
 #define SLOT_SIZE ((1u << 20) + 8192u)          /* bytes: the largest write and its headers */
-#define SLOT_ANSWER_SIZE ((1u << 20) + 4096u)   /* bytes: a stream's largest record and its headers */
+#define SLOT_ANSWER_SIZE ((1u << 20) + 4096u)   /* bytes: the largest read and its headers */
+#define SLOT_RECORD_SIZE (1u << 20)             /* bytes: STREAM_RECORD_MAX; a record that the request has taken from a stream */
 #define HANDLE_COUNT (1u << 20)                 /* open files, all programs together */
 #define TOKEN_COUNT (1u << 16)                  /* token look-ups that the kernel remembers */
 #define TOKEN_ENTRY_TEXT 1008                   /* bytes: the longest token, and its NUL */
@@ -108,7 +109,7 @@ struct region {
 	struct slot_entry *slots;
 	struct handle_entry *handles;
 	struct token_entry *tokens;
-	uint8_t *slot_data, *answer_data;
+	uint8_t *slot_data, *answer_data, *record_data;
 	size_t size;
 };
 
@@ -122,6 +123,7 @@ void region_detach(struct region *region);
 bool region_slot_waits(const struct region *region, uint32_t slot);
 static inline bool region_is_restart(const struct region *region) { return region->header->init_size != 0; }
 static inline void *region_slot(const struct region *region, uint32_t slot) { return region->slot_data + (size_t)slot * SLOT_SIZE; }
+static inline void *region_record(const struct region *region, uint32_t slot) { return region->record_data + (size_t)slot * SLOT_RECORD_SIZE; }
 static inline void *region_answer(const struct region *region, uint32_t slot) { return region->answer_data + (size_t)slot * SLOT_ANSWER_SIZE; }
 
 #endif

@@ -60,9 +60,9 @@ void slot_release(struct fs *fs, struct slot_ref slot);
 void request_resume(struct fs *fs, struct slot_ref slot);
 void request_suspend(struct fs *fs, struct slot_ref slot, bool anew);   /* anew: it has had no effect, and begins anew some time */
 uint64_t request_poll_handle(void);     /* of a POLL: what the kernel calls whoever is to be woken */
-/* Where bytes go that are nobody else's once they are taken: they are there again when a later daemon does the request again (D2). Like scratch
+/* Where a record goes that is nobody else's once it is taken: it is there again when a later daemon does the request again (D2). Like scratch
  * otherwise. */
-void *request_answer_buffer(size_t size);
+void *request_record_buffer(size_t size);
 
 /* The handlers. */
 void ops_fill(struct fuse_lowlevel_ops *ops);

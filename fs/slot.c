@@ -99,18 +99,17 @@ void slot_put(struct slots *s, uint32_t slot)
 
 void slot_keep_answer(struct fs *fs, uint32_t slot, const struct iovec *iov, int count)
 {
-	uint8_t *at = region_answer(fs->region, slot), *end = at + SLOT_ANSWER_SIZE;
+	uint8_t *at = region_answer(fs->region, slot);
 	size_t size = 0;
 
 	for (int i = 0; i < count; i++)
 		size += iov[i].iov_len;
-	bool in_place = count > 1 && (uint8_t *)iov[1].iov_base >= at && (uint8_t *)iov[1].iov_base < end;
 	const struct redo *redo = &fs->region->slots[slot].redo;
-	bool wanted = size <= ANSWER_COPIED_MAX || in_place || redo->placed || redo->numbers[0];
+	bool wanted = size <= ANSWER_COPIED_MAX || redo->placed || redo->numbers[0];
 	if (!wanted || size > SLOT_ANSWER_SIZE)
 		return;
 	for (int i = 0; i < count; at += iov[i].iov_len, i++)
-		memmove(at, iov[i].iov_base, iov[i].iov_len);
+		memcpy(at, iov[i].iov_base, iov[i].iov_len);
 	atomic_store_explicit(&fs->region->slots[slot].answer_size, (uint32_t)size, memory_order_release);
 }
 
@@ -169,9 +168,7 @@ void slot_release(struct fs *fs, struct slot_ref slot)
 		slot_put(fs->slots, slot.index);
 }
 
-void *request_answer_buffer(size_t size)
+void *request_record_buffer(size_t size)
 {
-	if (request.serving == SLOT_NONE || !request.fs || size > SLOT_ANSWER_SIZE - sizeof(struct fuse_out_header))
-		return request_scratch(size);
-	return (uint8_t *)region_answer(request.fs->region, request.serving) + sizeof(struct fuse_out_header);
+	return request.serving == SLOT_NONE || size > SLOT_RECORD_SIZE ? request_scratch(size) : region_record(request.fs->region, request.serving);
 }

@@ -233,8 +233,9 @@ static ssize_t consume_read(struct object *o, uint64_t *ret_after, void *data, s
 	struct stream_state s;
 	uint64_t at, taken;
 	if (!o->direct && redo_take_place(&at, &taken)) {
-		*ret_after = at + taken;
 		*ret_size = taken;
+		if (taken > size) return -EMSGSIZE;
+		*ret_after = at + taken;
 		return (ssize_t)taken;
 	}
 	current_state(o, &s);
