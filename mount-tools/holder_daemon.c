@@ -4,8 +4,9 @@
  * most RETRY_MAX_MS. Daemons that become ready and die soon are restarted at once too, but no more than BURST_MAX of them in quick
  * succession: then one a second.
  *
- * What is executed is the binary of that name as it is on the disk then. If it is of a version that cannot go on with this mount's shared memory, the one
- * that was ready last goes on instead: its file is kept open, so it is there though it has been replaced. */
+ * What is executed is the binary of that name as it is on the disk then. If that is of a version that cannot go on with this mount's shared memory, or
+ * is another than ran before and does not become ready in a few tries, the one that was ready last goes on instead: its file is kept open, so
+ * it is there though it has been replaced. SIGHUP tries what is on the disk again. */
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +29,7 @@
 #define RETRY_MAX_MS 5000
 #define BURST_MAX 20u
 #define BURST_MS 1000
+#define NEW_TRIES 3u          /* starts of a binary that has never been ready */
 
 static int64_t now_ms(void) { return clock_boot_ns(&clock_system) / NS_PER_MS; }
 
@@ -67,6 +70,14 @@ static void daemon_exec(struct holder *h, int control_fd, const char *path)
 	_exit(127);
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino && x.st_ctim.tv_sec == y.st_ctim.tv_sec &&
+		x.st_ctim.tv_nsec == y.st_ctim.tv_nsec;
+}
+
 /* The file to execute, in program_fd. */
 static int program_choose(struct holder *h, char *path, size_t size)
 {
@@ -74,16 +85,19 @@ static int program_choose(struct holder *h, char *path, size_t size)
 
 	if (h->program_fd >= 0)
 		close(TAKE_FD(h->program_fd));
-	if (h->good_fd >= 0 && (r < 0 || h->incompatible)) {
-		log_warning("holder", "%s: the one that ran before goes on", r < 0 ? "diosd is not installed any more" :
-			"diosd on the disk cannot go on with this mount");
-		h->program_fd = fcntl(h->good_fd, F_DUPFD_CLOEXEC, 3);
-		snprintf(path, size, "diosd");
-	} else if (r == 0) {
-		h->program_fd = open(path, O_PATH | O_CLOEXEC);
-	} else {
+	h->program_fd = r < 0 ? -1 : open(path, O_PATH | O_CLOEXEC);
+	if (r == 0 && h->program_fd < 0)
+		r = -errno;
+	if (h->good_fd < 0)
 		return r;
-	}
+	const char *why = r < 0 ? "is not there any more" : h->incompatible ? "is of a version that cannot go on with this mount" :
+		h->failures >= NEW_TRIES && !same_file(h->program_fd, h->good_fd) ? "does not start" : NULL;
+	if (!why)
+		return r;
+	log_warning("holder", "diosd on the disk %s: the one that ran before goes on; unmount and mount anew to use another", why);
+	if (h->program_fd >= 0)
+		close(h->program_fd);
+	h->program_fd = fcntl(h->good_fd, F_DUPFD_CLOEXEC, 3);
 	return h->program_fd < 0 ? -errno : 0;
 }
 
@@ -129,6 +143,7 @@ void daemon_renew(struct holder *h)
 {
 	log_notice("holder", "the daemon is started again, as it is on the disk now");
 	h->incompatible = false;
+	h->failures = 0;
 	if (h->ready && h->daemon > 0)
 		kill(h->daemon, SIGKILL);
 }
