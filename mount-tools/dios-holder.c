@@ -99,7 +99,7 @@ static void logs_redirect(const struct arguments *a, const char *data)
 
 static int hold(struct arguments *a, char *data, char *mount, int report_fd)
 {
-	struct holder h = { .data = data, .mount = mount, .options = &a->options, .device_fd = -1, .region_fd = -1, .program_fd = -1, .good_fd = -1,
+	struct holder h = { .data = data, .mount = mount, .options = &a->options, .device_fd = -1, .region_fd = -1, .keep = { .fd = -1 }, .program_fd = -1, .good_fd = -1,
 		.report_fd = report_fd };
 
 	return holder_run(&h);

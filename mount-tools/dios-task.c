@@ -1,7 +1,7 @@
 /* The life of a task, from outside to its last process; the parts are in dios-task-*.c.
  *
- * Whoever dies takes the rest along: the outer process dies with the daemon, process 1 with the outer one (PR_SET_PDEATHSIG, and a
- * look at the parent after it, for the time before), and with process 1 the kernel kills the whole name space. Only the program's end
+ * Whoever dies takes the rest along: the outer process dies with the holder, or with the daemon where no holder keeps tasks, process 1 with the
+ * outer one (PR_SET_PDEATHSIG, and a look at the parent after it, for the time before), and with process 1 the kernel kills the whole name space. Only the program's end
  * ends a task: what it has left running is killed. */
 #include <fcntl.h>
 #include <poll.h>
@@ -226,14 +226,30 @@ static void init_main(const struct launch *l, int parent_fd)
 
 /* ---- outside ----------------------------------------------------------------------------------------------------- */
 
+/* Returns when process 1 has ended. It does not outlive the keeper, if there is one. */
+static void await_end(pid_t init, int keeper_fd)
+{
+	struct pollfd fds[] = { { .fd = (int)syscall(SYS_pidfd_open, init, 0), .events = POLLIN }, { .fd = keeper_fd, .events = POLLIN } };
+
+	while (keeper_fd >= 0 && fds[0].fd >= 0 && fds[0].revents == 0) {
+		if (poll(fds, 2, -1) > 0 && fds[1].revents && !fds[0].revents) {
+			kill(init, SIGKILL);
+			break;
+		}
+	}
+	if (fds[0].fd >= 0)
+		close(fds[0].fd);
+}
+
 /* Process 1 says itself how the program ended. If it was killed before it could, this does. */
-static void wait_outside(pid_t init)
+static void wait_outside(pid_t init, int keeper_fd)
 {
 	struct launch_event ended = { .kind = LAUNCH_EXITED };
 	struct usage_counters none;
 	struct launch_usage before;
 	int status;
 
+	await_end(init, keeper_fd);
 	while (waitpid(init, &status, 0) < 0)
 		if (errno != EINTR)
 			_exit(1);
@@ -257,7 +273,8 @@ int main(void)
 	read_description(&l);
 	if (fcntl(LAUNCH_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0)
 		_exit(1);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || (uint32_t)getppid() != l.parent)
+	int keeper = l.kept ? (int)syscall(SYS_pidfd_open, l.parent, 0) : -1;
+	if (l.kept ? keeper < 0 : prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || (uint32_t)getppid() != l.parent)
 		_exit(1);
 	if (await_word(LAUNCH_BEGIN) < 0)
 		_exit(1);
@@ -272,5 +289,5 @@ int main(void)
 	if (init == 0)
 		init_main(&l, self);
 	close(self);
-	wait_outside(init);
+	wait_outside(init, keeper);
 }

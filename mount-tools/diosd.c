@@ -28,7 +28,7 @@
 #define STAGE_MAX (256ull << 20)
 #define MAINTENANCE_MAX_MS 1000            /* the longest sleep between two looks at what is due */
 
-struct arguments { int device_fd, region_fd, control_fd; const char *config_file, *data, *mount; };
+struct arguments { int device_fd, region_fd, control_fd, keep_fd; const char *config_file, *data, *mount; };
 
 static void _printf_(2, 3) refuse(struct diosd *d, const char *format, ...)
 {
@@ -80,7 +80,7 @@ static int config_read(struct diosd *d, const char *file, char *error, size_t er
 static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, char *error, size_t error_size)
 {
 	static const struct option longs[] = { { "device-fd", required_argument, NULL, 'd' }, { "region-fd", required_argument, NULL, 'r' },
-		{ "control-fd", required_argument, NULL, 'c' }, { "config", required_argument, NULL, 'f' },
+		{ "control-fd", required_argument, NULL, 'c' }, { "keep-fd", required_argument, NULL, 'k' }, { "config", required_argument, NULL, 'f' },
 		{ "option", required_argument, NULL, 'o' }, { "data", required_argument, NULL, 'D' }, { "mount", required_argument, NULL, 'M' }, { "version", no_argument, NULL, 'V' }, { 0 } };
 	const char *options[64];
 	int c, r = 0, count = 0;
@@ -92,6 +92,8 @@ static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, ch
 			r = parse_fd(optarg, &a->region_fd);
 		else if (c == 'c')
 			r = parse_fd(optarg, &a->control_fd);
+		else if (c == 'k')
+			r = parse_fd(optarg, &a->keep_fd);
 		else if (c == 'f')
 			a->config_file = optarg;
 		else if (c == 'D')
@@ -106,7 +108,7 @@ static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, ch
 		} else
 			r = -EINVAL;
 	}
-	if (r < 0 || optind != argc || a->device_fd < 0 || a->region_fd < 0 || a->control_fd < 0)
+	if (r < 0 || optind != argc || a->device_fd < 0 || a->region_fd < 0 || a->control_fd < 0 || a->keep_fd < 0)
 		return -EINVAL;
 	control_init(&d->control, a->control_fd);
 	r = config_read(d, a->config_file, error, error_size);
@@ -334,7 +336,7 @@ static void limits_raise(void)
 int main(int argc, char **argv)
 {
 	static struct diosd d = { .device_fd = -1 };
-	struct arguments a = { .device_fd = -1, .region_fd = -1, .control_fd = -1 };
+	struct arguments a = { .device_fd = -1, .region_fd = -1, .control_fd = -1, .keep_fd = -1 };
 	enum log_level level;
 	char error[512] = "";
 
@@ -355,6 +357,8 @@ int main(int argc, char **argv)
 	fcntl(a.device_fd, F_SETFD, FD_CLOEXEC);
 	fcntl(a.region_fd, F_SETFD, FD_CLOEXEC);
 	fcntl(a.control_fd, F_SETFD, FD_CLOEXEC);
+	fcntl(a.keep_fd, F_SETFD, FD_CLOEXEC);
+	d.keep_fd = a.keep_fd;
 	d.device_fd = a.device_fd;
 	limits_raise();
 	r = region_attach(a.region_fd, &d.region);

@@ -11,6 +11,7 @@
 #include "libdios/dios.h"
 #include "mount-tools/beside.h"
 #include "mount-tools/diosd.h"
+#include "mount-tools/keep.h"
 #include "tasks/tasks.h"
 
 struct diosd_tasks {
@@ -113,11 +114,15 @@ int diosd_tasks_fill(struct diosd *d, struct fs_options *options)
 	return 0;
 }
 
+static int keep(void *arg, uint64_t ino, const int *fds, size_t count) { return keep_send(((struct diosd *)arg)->keep_fd, ino, fds, count); }
+static void adopt(void *arg, uint64_t ino, const int *fds, size_t count) { tasks_adopt(arg, ino, fds, count); }
+
 int diosd_tasks_open(struct diosd *d, const char *mount)
 {
 	char helper[4096];
 	struct tasks_options options = { .mount = mount, .helper = helper, .hidden = d->region.header->data,
-		.cgroups = strcmp(config_string(d->config, "task.cgroup"), "off") != 0 };
+		.cgroups = strcmp(config_string(d->config, "task.cgroup"), "off") != 0,
+		.keeper = { .arg = d, .keep = keep, .pid = d->region.header->holder_pid } };
 
 	if (program_beside("dios-task", helper, sizeof(helper)) < 0)
 		snprintf(helper, sizeof(helper), "%s", DIOS_LIBEXECDIR "/dios-task");
@@ -125,7 +130,8 @@ int diosd_tasks_open(struct diosd *d, const char *mount)
 	if (access(helper, X_OK) < 0)
 		log_error("diosd", "tasks cannot run: dios-task is neither beside diosd nor in " DIOS_LIBEXECDIR);
 	d->tasks->node_id = cluster_node_id(d->cluster);
-	return tasks_open(d->objects, &options, &d->tasks->tasks);
+	int r = tasks_open(d->objects, &options, &d->tasks->tasks);
+	return r < 0 ? r : keep_recall(d->keep_fd, adopt, d->tasks->tasks);
 }
 
 int diosd_tasks_start(struct diosd *d) { return tasks_start(d->tasks->tasks); }

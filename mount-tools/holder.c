@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -200,11 +201,12 @@ static void on_signal(struct holder *h, int *ret_status)
 /* Returns when the daemon has ended, with its wait status. */
 static int serve(struct holder *h)
 {
-	struct pollfd fds[] = { { .fd = h->signal_fd, .events = POLLIN }, { .fd = h->control.fd, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = h->signal_fd, .events = POLLIN }, { .fd = h->control.fd, .events = POLLIN },
+		{ .fd = h->keep.fd, .events = POLLIN } };
 	int status = 0;
 
 	while (h->daemon > 0) {
-		int n = poll(fds, 2, h->stopping ? STOP_TIMEOUT_MS : -1);
+		int n = poll(fds, 3, h->stopping ? STOP_TIMEOUT_MS : -1);
 		if (n == 0 && h->stopping) {
 			log_error("holder", "the daemon does not stop, and is killed pid=%d", (int)h->daemon);
 			kill(h->daemon, SIGKILL);
@@ -219,12 +221,17 @@ static int serve(struct holder *h)
 			else if (r < 0)
 				stop(h);
 		}
+		if (fds[2].revents && keep_receive(&h->keep) == -EPIPE)
+			fds[2].fd = -1;
 		if (fds[0].revents)
 			on_signal(h, &status);
 	}
 	/* Words that were sent before the end. */
 	while (fds[1].fd >= 0 && on_control(h) == 0)
 		;
+	while (keep_receive(&h->keep) == 0)
+		;
+	close(TAKE_FD(h->keep.fd));
 	close(TAKE_FD(h->control.fd));
 	return status;
 }
@@ -266,6 +273,12 @@ static int signals_open(struct holder *h)
 {
 	sigset_t set;
 
+	/* Descriptors that are kept count here. */
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -273,6 +286,8 @@ static int signals_open(struct holder *h)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* Tasks outlive the daemon that started them: they become children of the holder, which buries them. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	h->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return h->signal_fd < 0 ? -errno : 0;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "mount-tools/control.h"
+#include "mount-tools/keep.h"
 #include "mount-tools/mount_options.h"
 
 struct holder {
@@ -13,6 +14,7 @@ struct holder {
 	const struct mount_options *options;
 	int device_fd, region_fd, signal_fd;
 	struct control control;              /* to the daemon */
+	struct keep keep;                    /* what it wants to have kept */
 	pid_t daemon, probe;                 /* 0: none */
 	bool mounted, ready, stopping, pid_written;     /* ready: the mount has answered once */
 	bool daemon_ready, incompatible;     /* of the daemon that runs, or ran last; what is on the disk is of a version that cannot go on */

@@ -33,9 +33,9 @@
 
 static int64_t now_ms(void) { return clock_boot_ns(&clock_system) / NS_PER_MS; }
 
-static void daemon_exec(struct holder *h, int control_fd, const char *path)
+static void daemon_exec(struct holder *h, int control_fd, int keep_fd, const char *path)
 {
-	char device[16], region[16], control[16], data[PATH_MAX + 16], mount[PATH_MAX + 16];
+	char device[16], region[16], control[16], keep[16], data[PATH_MAX + 16], mount[PATH_MAX + 16];
 	const char *arguments[16 + 2 * MOUNT_KEYS_MAX];
 	int n = 0;
 	sigset_t none;
@@ -48,13 +48,15 @@ static void daemon_exec(struct holder *h, int control_fd, const char *path)
 	fcntl(h->device_fd, F_SETFD, 0);
 	fcntl(h->region_fd, F_SETFD, 0);
 	fcntl(control_fd, F_SETFD, 0);
+	fcntl(keep_fd, F_SETFD, 0);
 	snprintf(device, sizeof(device), "%d", h->device_fd);
 	snprintf(region, sizeof(region), "%d", h->region_fd);
 	snprintf(control, sizeof(control), "%d", control_fd);
+	snprintf(keep, sizeof(keep), "%d", keep_fd);
 	/* Both are in the region as well: here they are for people who look at ps. */
 	snprintf(data, sizeof(data), "--data=%s", h->data);
 	snprintf(mount, sizeof(mount), "--mount=%s", h->mount);
-	const char *fixed[] = { path, "--device-fd", device, "--region-fd", region, "--control-fd", control, data, mount };
+	const char *fixed[] = { path, "--device-fd", device, "--region-fd", region, "--control-fd", control, "--keep-fd", keep, data, mount };
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		arguments[n++] = fixed[i];
 	if (h->options->config_file) {
@@ -101,26 +103,39 @@ static int program_choose(struct holder *h, char *path, size_t size)
 	return h->program_fd < 0 ? -errno : 0;
 }
 
+static void close_pair(const int *pair)
+{
+	close(pair[0]);
+	close(pair[1]);
+}
+
 int daemon_start(struct holder *h)
 {
 	char path[PATH_MAX];
-	int pair[2];
+	int pair[2], keep[2];
 
 	int r = program_choose(h, path, sizeof(path));
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, keep) < 0) {
+		r = -errno;
+		close_pair(pair);
+		return r;
+	}
 	pid_t pid = fork();
 	if (pid < 0) {
 		r = -errno;
-		close(pair[0]);
-		close(pair[1]);
+		close_pair(pair);
+		close_pair(keep);
 		return r;
 	}
 	if (pid == 0)
-		daemon_exec(h, pair[1], path);
+		daemon_exec(h, pair[1], keep[1], path);
 	close(pair[1]);
+	close(keep[1]);
+	h->keep.fd = keep[0];
 	h->daemon = pid;
 	h->daemon_ready = false;
 	h->reason[0] = '\0';

@@ -400,14 +400,14 @@ static void clear_folder(struct cgroups *g, enum part part, const char *name)
 		log_warning("tasks", "control group %s of an earlier daemon stays: %s", folder, strerror(errno));
 }
 
-void cgroups_clear(struct cgroups *g)
+void cgroups_clear(struct cgroups *g, bool (*spared)(void *arg, const char *name), void *arg)
 {
 	for (int part = 0; part < PART_COUNT; part++) {
 		DIR *d = g->part[part].version ? opendir(g->part[part].base) : NULL;
 		struct dirent *e;
 
 		while (d && (e = readdir(d)))
-			if (e->d_type == DT_DIR && e->d_name[0] != '.')
+			if (e->d_type == DT_DIR && e->d_name[0] != '.' && !spared(arg, e->d_name))
 				clear_folder(g, part, e->d_name);
 		if (d)
 			closedir(d);

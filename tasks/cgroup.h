@@ -20,7 +20,7 @@ struct cgroups;
 int cgroups_new(bool wanted, uint64_t instance, struct cgroups **ret_groups);
 void cgroups_free(struct cgroups *g);        /* NULL ok */
 /* Kills what an earlier daemon left in them, and removes it: waits until those processes are gone, a second for each at most. */
-void cgroups_clear(struct cgroups *g);
+void cgroups_clear(struct cgroups *g, bool (*spared)(void *arg, const char *name), void *arg);
 bool cgroups_can_freeze(const struct cgroups *g);
 
 /* A task's folders. name: a file name. The bounds are 0 or what is asked for; whether they are kept is returned. */

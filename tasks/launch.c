@@ -4,7 +4,8 @@
 
 #include "tasks/launch.h"
 
-#define VERSION 1u
+#define VERSION 2u
+#define EVENT_VERSION 1u       /* a task that was begun by an earlier release speaks to the next */
 #define TOKEN_TEXT_LONGEST 1000u
 #define PATH_LONGEST PATH_MAX
 #define REFERENCE_SIZE 40u       /* bytes at least, encoded */
@@ -103,6 +104,7 @@ void launch_encode(const struct launch *l, struct buffer *out)
 	for (size_t i = 0; i < l->cgroup_count; i++)
 		put_text(out, l->cgroups[i]);
 	put_number(out, l->parent);
+	put_number(out, l->kept);
 }
 
 static void take_launch(struct cursor *c, struct launch *l)
@@ -123,6 +125,7 @@ static void take_launch(struct cursor *c, struct launch *l)
 	for (size_t i = 0; i < l->cgroup_count; i++)
 		l->cgroups[i] = take_text(c, PATH_LONGEST);
 	l->parent = (uint32_t)take_number(c, INT32_MAX);
+	l->kept = take_flag(c);
 	if (l->mount[0] != '/' || (l->hidden && l->hidden[0] != '/') || (l->program.token != NULL) == (l->path != NULL))
 		cursor_fail(c, -EBADMSG);
 }
@@ -197,7 +200,7 @@ static void take_usage(struct cursor *c, struct launch_usage *u)
 
 void launch_event_encode(const struct launch_event *e, struct buffer *out)
 {
-	put_number(out, VERSION);
+	put_number(out, EVENT_VERSION);
 	put_number(out, e->kind);
 	switch (e->kind) {
 	case LAUNCH_PREPARED:
@@ -221,7 +224,7 @@ int launch_event_decode(struct slice bytes, struct launch_event *ret_event)
 	struct launch_event e = { .what = "" };
 	uint64_t version = take_number(&c, UINT64_MAX);
 
-	if (!c.error && version != VERSION)
+	if (!c.error && version != EVENT_VERSION)
 		return -ENOTSUP;
 	e.kind = (enum launch_event_kind)take_number(&c, LAUNCH_EXITED);
 	switch (e.kind) {

@@ -56,7 +56,8 @@ struct launch {
 	size_t limit_count;                /* 0: the daemon's own */
 	const char *cgroups[LAUNCH_CGROUPS_MAX];   /* files that a process id is written to */
 	size_t cgroup_count;
-	uint32_t parent;                   /* process id of the daemon */
+	uint32_t parent;                   /* process id of whom the task dies with: the daemon that starts it, or */
+	bool kept;                         /* a process that outlives daemons: the holder */
 };
 
 void launch_encode(const struct launch *l, struct buffer *out);

@@ -38,7 +38,7 @@ struct task_place {
 };
 struct task_places { struct task_place *place; size_t count; };
 
-struct gang { struct name name; uint32_t uid, size, count; bool started, failed; struct gang *next; };
+struct gang { struct name name; uint64_t id; uint32_t uid, size, count; bool started, failed; struct gang *next; };
 
 enum task_phase { PHASE_WAITING, PHASE_STARTING /* its processes prepare */, PHASE_RUNNING };
 
@@ -54,6 +54,8 @@ struct task {
 	struct task_places inputs, outputs;   /* with the program; with standard ones */
 	struct gang *gang;                    /* counted; NULL: none */
 	struct buffer launch;                 /* the description; freed when it is started */
+	int page_fd;                          /* what the next daemon needs (task_keep.c); -1: nothing is kept */
+	struct task_page *page;
 	struct cgroup_bounds bounds;
 	int64_t start_ns, start_boot_ns;      /* 0: not started */
 
@@ -79,6 +81,7 @@ struct tasks {
 	struct objects *objects;
 	struct clock *clock;
 	char *mount, *helper, *hidden;
+	struct tasks_keeper keeper;
 	struct cgroups *cgroups;
 
 	struct lock lock;
@@ -110,6 +113,8 @@ struct task *task_find_name(struct tasks *t, const struct name *name);
 int task_insert(struct tasks *t, struct task *task, const struct name *gang, uint32_t gang_size);
 void task_remove(struct tasks *t, struct task *task);         /* and frees it */
 void task_free(struct task *task);                            /* not in the table; NULL ok */
+/* An earlier daemon's. gang_id 0: in none. */
+int task_adopt(struct tasks *t, struct task *task, uint64_t gang_id, const struct name *gang, uint32_t gang_size);
 void tasks_wake(struct tasks *t);
 int member_add(struct tasks *t, pid_t helper, const struct name *name);
 void member_remove(struct tasks *t, pid_t helper);
@@ -119,7 +124,16 @@ void task_wait_advance(struct tasks *t);
 void task_wait_stop(struct task *task);                       /* its watches are not wanted any more */
 void task_wait_collect(struct tasks *t);                      /* frees unwanted watches; without the lock */
 
+/* task_keep.c */
+struct task_page;
+int task_keep(struct task *task);                             /* before it is inserted */
+void task_keep_processes(struct task *task);                  /* before they may begin */
+void task_save(struct task *task);                            /* something has changed that outlives the daemon */
+void task_unkeep(struct task *task);                          /* its end is recorded */
+void task_page_done(struct task *task);
+
 /* task_start.c */
+int task_watch_processes(struct task *task);
 void task_start(struct task *task);                           /* fails it where it can't be */
 void task_events(struct task *task);                          /* something came from its processes; may end it */
 void task_go(struct task *task);                              /* if nothing holds it back any more */
@@ -140,6 +154,7 @@ void task_kill_now(struct task *task, int signal);            /* started or not 
 int task_record_state(struct task *task);
 
 /* task_lost.c */
+int task_adopt_places(struct task *task);                     /* holds again what it was given */
 int tasks_list_recorded(struct tasks *t);                     /* before the mount answers: all that is there is an earlier daemon's */
 void tasks_recover(struct tasks *t);
 

@@ -61,6 +61,7 @@ int tasks_pause(struct tasks *t, const struct caller *caller, uint64_t ino, bool
 	if (r < 0)
 		return r;
 	task->paused = !resume;
+	task_save(task);
 	r = task_record_state(task);
 	if (resume && task->phase != PHASE_WAITING)
 		task_go(task);
@@ -96,6 +97,7 @@ void task_kill_now(struct task *task, int signal)
 		return;
 	if (signal == SIGKILL && !task->killed_boot_ns) {
 		task->killed_boot_ns = clock_boot_ns(t->clock);
+		task_save(task);
 		tasks_wake(t);
 	}
 	if (task->program_fd >= 0 && task->sent_go)
@@ -150,6 +152,7 @@ int tasks_exit_named(struct tasks *t, const struct name *name, bool success)
 	if (!task->said) {
 		task->said = true;
 		task->said_success = success;
+		task_save(task);
 	}
 	task_kill_now(task, SIGKILL);
 	return 0;

@@ -27,6 +27,7 @@ static void fail_one(struct task *task, int status, const char *error)
 	for (char *c = task->error; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = '?';     /* it becomes a line of the statistics */
+	task_save(task);
 	if (task->phase != PHASE_WAITING)
 		task_kill_now(task, SIGKILL);
 }

@@ -1,4 +1,5 @@
-/* Tasks of an earlier daemon: they died with it. Whoever waits for them or for what they were to make must hear of it. */
+/* Tasks of an earlier daemon: what those that go on were given, and those that do not: whoever waits for them or for what they were to make must
+ * hear of it. */
 #include <string.h>
 
 #include "base/log.h"
@@ -49,6 +50,64 @@ static int open_places(struct tasks *t, const struct spec_reference *list, size_
 	return 0;
 }
 
+static int read_spec(struct tasks *t, uint64_t ino, struct buffer *bytes, struct task_spec *ret_spec)
+{
+	int r = state_get_task_spec(cluster_state(objects_cluster(t->objects), ino), ino, bytes);
+	return r < 0 ? r : task_spec_decode((struct slice){ .data = bytes->data, .size = bytes->size }, ret_spec);
+}
+
+static int open_all(struct tasks *t, struct task_spec *spec, struct task_places *inputs, struct task_places *outputs)
+{
+	int r = spec->program.ino ? open_places(t, &spec->program, 1, spec, false, inputs) : 0;
+	if (r == 0)
+		r = open_places(t, spec->inputs, spec->input_count, spec, false, inputs);
+	if (r == 0)
+		r = open_places(t, spec->standard, 1, spec, false, inputs);
+	if (r == 0)
+		r = open_places(t, spec->outputs, spec->output_count, spec, true, outputs);
+	/* Not standard input, which is the first of them: a stream's reader is no writer. */
+	spec->standard[0].ino = 0;
+	return r < 0 ? r : open_places(t, spec->standard, 3, spec, true, outputs);
+}
+
+/* As nobody in particular: see task.h. */
+static int hold_places(struct tasks *t, struct task_places *p)
+{
+	static const struct reference_options options = { .rights = RIGHT_DELEGATE };
+	uint8_t id[REFERENCE_ID_SIZE];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->count; i++) {
+		struct attributes a;
+		random_fill(cluster_random(objects_cluster(t->objects)), id, sizeof(id));
+		if (!p->place[i].held && !p->place[i].own)
+			r = reference_restore(t->objects, p->place[i].ino, &options, id, 0, &p->place[i].held);
+		if (r == 0)
+			r = object_get(t->objects, p->place[i].ino, &a);
+		p->place[i].waits = r == 0 && a.record.produced == PRODUCED_NOT_YET;
+	}
+	return r;
+}
+
+int task_adopt_places(struct task *task)
+{
+	struct tasks *t = task->tasks;
+	_cleanup_buffer_ struct buffer bytes;
+	struct task_spec spec;
+
+	buffer_init(&bytes, TASK_SPEC_MAX);
+	int r = read_spec(t, task->ino, &bytes, &spec);
+	if (r < 0)
+		return r;
+	r = open_all(t, &spec, &task->inputs, &task->outputs);
+	if (r == 0)
+		r = hold_places(t, &task->inputs);
+	if (r == 0)
+		r = hold_places(t, &task->outputs);
+	task_spec_done(&spec);
+	return r;
+}
+
 static void settle(struct tasks *t, uint64_t ino)
 {
 	_cleanup_buffer_ struct buffer bytes;
@@ -56,22 +115,12 @@ static void settle(struct tasks *t, uint64_t ino)
 	struct task_spec spec;
 
 	buffer_init(&bytes, TASK_SPEC_MAX);
-	int r = state_get_task_spec(cluster_state(objects_cluster(t->objects), ino), ino, &bytes);
-	if (r == 0)
-		r = task_spec_decode((struct slice){ .data = bytes.data, .size = bytes.size }, &spec);
+	int r = read_spec(t, ino, &bytes, &spec);
 	if (r < 0) {
 		log_error("tasks", "a lost task's outputs are not known ino=%llu errno=%d", (unsigned long long)ino, -r);
 		return;
 	}
-	r = open_places(t, spec.inputs, spec.input_count, &spec, false, &inputs);
-	if (r == 0)
-		r = open_places(t, spec.standard, 1, &spec, false, &inputs);
-	if (r == 0)
-		r = open_places(t, spec.outputs, spec.output_count, &spec, true, &outputs);
-	/* Not standard input, which is the first of them: a stream's reader is no writer. */
-	spec.standard[0].ino = 0;
-	if (r == 0)
-		r = open_places(t, spec.standard, 3, &spec, true, &outputs);
+	r = open_all(t, &spec, &inputs, &outputs);
 	if (r < 0)
 		log_error("tasks", "no memory for a lost task's outputs ino=%llu", (unsigned long long)ino);
 	places_settle(t->objects, &inputs, &outputs, false);
@@ -106,6 +155,8 @@ void tasks_recover(struct tasks *t)
 		uint64_t ino = t->recorded.inos[i];
 		struct attributes a;
 
+		if (task_find(t, ino))
+			continue;       /* it goes on */
 		if (object_get(t->objects, ino, &a) < 0)
 			continue;
 		if (a.record.task.state < TASK_EXITED) {

@@ -116,7 +116,8 @@ static void fill_launch(struct run *run)
 	l->hidden = t->hidden;
 	l->task = run->task->text;
 	l->path = run->request->path;
-	l->parent = (uint32_t)getpid();
+	l->kept = t->keeper.keep != NULL;
+	l->parent = (uint32_t)(l->kept ? t->keeper.pid : getpid());
 	l->cgroup_count = cgroup_files(t->cgroups, run->task->text, &run->task->bounds, run->cgroups);
 	for (size_t i = 0; i < l->cgroup_count; i++)
 		l->cgroups[i] = run->cgroups[i];
@@ -139,6 +140,7 @@ static void fill_spec(struct run *run)
 
 static struct task *new_task(struct tasks *t, const struct task_request *q)
 {
+	static const struct name no_parent;
 	struct task *task = calloc(1, sizeof(*task));
 	struct random_source *random = cluster_random(objects_cluster(t->objects));
 
@@ -146,10 +148,15 @@ static struct task *new_task(struct tasks *t, const struct task_request *q)
 		return NULL;
 	task->tasks = t;
 	task->uid = q->caller.uid;
-	task->helper_fd = task->program_fd = task->socket = -1;
+	task->helper_fd = task->program_fd = task->socket = task->page_fd = -1;
 	task->bounds = (struct cgroup_bounds){ .memory_bytes = q->memory_bytes, .cpu_percent = q->cpu_percent };
 	buffer_init(&task->launch, LAUNCH_MAX);
-	name_random(random, (uint16_t)random_u64(random), &task->name);
+	/* The same when the call is done again by a later daemon (D2): the tokens say it. */
+	uint64_t seed = redo_keep_place(random_u64(random));
+	if (name_deterministic(&no_parent, seed, (uint16_t)(seed >> 48), &task->name) < 0) {
+		free(task);
+		return NULL;
+	}
 	name_to_text(&task->name, task->text);
 	return task;
 }
@@ -198,6 +205,9 @@ static int insert(struct run *run)
 {
 	struct tasks *t = run->tasks;
 
+	int r = task_keep(run->task);
+	if (r < 0)
+		return r;
 	LOCK_GUARD(&t->lock);
 	return task_insert(t, run->task, &run->request->gang, run->request->gang_size);
 }
@@ -216,6 +226,12 @@ static void run_done(struct run *run)
 	launch_done(&run->launch);
 }
 
+static bool is_there(struct run *run)
+{
+	LOCK_GUARD(&run->tasks->lock);
+	return task_find(run->tasks, run->task->ino) != NULL;
+}
+
 static int run_make(struct run *run, uint64_t *ret_ino)
 {
 	int r = prepare(run);
@@ -231,10 +247,17 @@ static int run_make(struct run *run, uint64_t *ret_ino)
 	if (r == 0)
 		r = make_object(run);
 	*ret_ino = run->task->ino;
+	/* An earlier daemon has come so far (D2), and the task goes on already. */
+	if (r == 0 && is_there(run))
+		return 0;
 	if (r == 0)
 		r = insert(run);
-	if (r == 0)
+	if (r == 0) {
+		run->task = NULL;     /* the table's: it may have ended by now */
 		return 0;
+	}
+	if (run->task->page)
+		task_unkeep(run->task);
 	if (*ret_ino)
 		object_delete(run->tasks->objects, *ret_ino);
 	run_delete_streams(run);
@@ -254,7 +277,6 @@ int tasks_run(struct tasks *t, const struct task_request *request, uint64_t *ret
 	struct name name = run.task->name;
 	r = run_make(&run, &ino);
 	if (r == 0) {
-		run.task = NULL;     /* the table's: it may have ended by now */
 		*ret_ino = ino;
 		*ret_name = name;
 		counter_add(&tasks_run_count, 1);

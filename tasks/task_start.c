@@ -1,7 +1,8 @@
 /* From a task that is ready to one that runs: control group, description, dios-task, and what its processes say.
  *
- * Only the tasks' own thread starts processes: they die with the thread that made them (PR_SET_PDEATHSIG). */
+ * Only the tasks' own thread starts processes: where nobody keeps them, they die with the thread that made them (PR_SET_PDEATHSIG). */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -112,6 +113,12 @@ static int watch_fd(struct task *task, int fd)
 	return epoll_ctl(task->tasks->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+int task_watch_processes(struct task *task)
+{
+	int r = watch_fd(task, task->helper_fd);
+	return r < 0 ? r : watch_fd(task, task->socket);
+}
+
 /* The process is there from here on: it is waited for, whatever else goes wrong. */
 static int take_helper(struct task *task, pid_t pid)
 {
@@ -121,9 +128,7 @@ static int take_helper(struct task *task, pid_t pid)
 	task->helper_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int r = task->helper_fd < 0 ? -errno : member_add(t, pid, &task->name);
 	if (r == 0)
-		r = watch_fd(task, task->helper_fd);
-	if (r == 0)
-		r = watch_fd(task, task->socket);
+		r = task_watch_processes(task);
 	if (r == 0)
 		return 0;
 	kill(pid, SIGKILL);
@@ -148,6 +153,11 @@ static int start_process(struct task *task)
 	if (r < 0)
 		return r;
 	r = take_helper(task, pid);
+	if (r == 0) {
+		task_keep_processes(task);
+		task->phase = PHASE_STARTING;
+		task_save(task);
+	}
 	/* No token of the task opens for a process that is not known as the task's: only now may it begin. */
 	if (r == 0 && send(task->socket, LAUNCH_BEGIN, sizeof(LAUNCH_BEGIN) - 1, MSG_NOSIGNAL) < 0)
 		log_debug("tasks", "a helper has ended already pid=%d", (int)pid);     /* its end will be seen */
@@ -174,7 +184,6 @@ void task_start(struct task *task)
 		return;
 	}
 	buffer_done(&task->launch);
-	task->phase = PHASE_STARTING;
 	r = task_record_state(task);
 	if (r < 0)
 		log_error("tasks", "a start is not recorded task=%s errno=%d", task->text, -r);
@@ -188,6 +197,7 @@ static void send_go(struct task *task)
 	if (task->sent_go || send(task->socket, LAUNCH_GO, sizeof(LAUNCH_GO) - 1, MSG_NOSIGNAL) < 0)
 		return;
 	task->sent_go = true;
+	task_save(task);
 }
 
 /* Without a freezer a paused task is held here; with one it is frozen. */
@@ -265,7 +275,7 @@ static int receive(struct task *task, uint8_t *bytes, size_t size, pid_t *ret_pi
 	union { struct cmsghdr align; char bytes[CMSG_SPACE(sizeof(struct ucred))]; } control;
 	struct iovec iov = { .iov_base = bytes, .iov_len = size };
 	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t n = task->socket < 0 ? 0 : recvmsg(task->socket, &message, MSG_CMSG_CLOEXEC);
+	ssize_t n = task->socket < 0 ? 0 : recvmsg(task->socket, &message, MSG_CMSG_CLOEXEC | MSG_PEEK);
 
 	if (n <= 0) {
 		if (n == 0 && task->socket >= 0) {
@@ -284,6 +294,8 @@ static int receive(struct task *task, uint8_t *bytes, size_t size, pid_t *ret_pi
 	return (int)n;
 }
 
+/* A packet is taken out of the socket once what it says is written down: a daemon that dies in between leaves it to the next, and to hear it twice
+ * does no harm. */
 static void receive_all(struct task *task)
 {
 	uint8_t bytes[LAUNCH_EVENT_MAX];
@@ -296,6 +308,8 @@ static void receive_all(struct task *task)
 			on_event(task, &event, pid);
 		else
 			task_fail(task, STATUS_NOT_STARTED, "%s is of another version", task->tasks->helper);
+		task_save(task);
+		recv(task->socket, bytes, sizeof(bytes), 0);
 	}
 }
 
@@ -305,8 +319,11 @@ void task_events(struct task *task)
 
 	if (task->phase == PHASE_WAITING)
 		return;
-	/* First whether they have ended: then all they said is there. */
-	bool ended = waitid(P_PIDFD, (id_t)task->helper_fd, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0;
+	/* First whether they have ended: then all they said is there. Whoever was started by an earlier daemon is buried by the holder. */
+	struct pollfd end = { .fd = task->helper_fd, .events = POLLIN };
+	bool ended = poll(&end, 1, 0) == 1;
+	if (ended)
+		waitid(P_PIDFD, (id_t)task->helper_fd, &info, WEXITED | WNOHANG);
 	receive_all(task);
 	if (ended)
 		task_end(task);

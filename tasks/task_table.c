@@ -47,7 +47,8 @@ static int gang_join(struct tasks *t, const struct name *name, uint32_t uid, uin
 		g = calloc(1, sizeof(*g));
 		if (!g)
 			return -ENOMEM;
-		*g = (struct gang){ .name = *name, .uid = uid, .size = size, .next = t->gangs };
+		*g = (struct gang){ .name = *name, .id = random_u64(cluster_random(objects_cluster(t->objects))) | 1, .uid = uid, .size = size,
+			.next = t->gangs };
 		t->gangs = g;
 	}
 	g->count++;
@@ -84,6 +85,28 @@ int task_insert(struct tasks *t, struct task *task, const struct name *gang, uin
 	return 0;
 }
 
+int task_adopt(struct tasks *t, struct task *task, uint64_t gang_id, const struct name *gang, uint32_t gang_size)
+{
+	struct gang *g = t->gangs;
+
+	while (g && g->id != gang_id)
+		g = g->next;
+	if (!g && gang_id != 0) {
+		g = calloc(1, sizeof(*g));
+		if (!g)
+			return -ENOMEM;
+		*g = (struct gang){ .name = *gang, .id = gang_id, .uid = task->uid, .size = gang_size, .next = t->gangs };
+		t->gangs = g;
+	}
+	if (g) {
+		g->count++;
+		g->started |= task->phase != PHASE_WAITING;
+		task->gang = g;
+	}
+	HASH_ADD(hh, t->table, ino, sizeof(task->ino), task);
+	return 0;
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
@@ -108,6 +131,7 @@ void task_free(struct task *task)
 	close_fd(&task->helper_fd);
 	close_fd(&task->program_fd);
 	close_fd(&task->socket);
+	task_page_done(task);
 	buffer_done(&task->launch);
 	free(task);
 }
@@ -115,6 +139,7 @@ void task_free(struct task *task)
 void task_remove(struct tasks *t, struct task *task)
 {
 	task_wait_stop(task);
+	task_unkeep(task);
 	if (task->helper)
 		member_remove(t, task->helper);
 	gang_leave(t, task->gang);

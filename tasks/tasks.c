@@ -167,6 +167,7 @@ int tasks_open(struct objects *os, const struct tasks_options *options, struct t
 		return -ENOMEM;
 	t->objects = os;
 	t->clock = cluster_clock(objects_cluster(os));
+	t->keeper = options->keeper;
 	t->epoll_fd = t->wake_fd = -1;
 	lock_init(&t->lock, "tasks", LOCK_TASKS);
 	lock_init(&t->member_lock, "members of tasks", LOCK_LEAF);
@@ -189,9 +190,21 @@ int tasks_open(struct objects *os, const struct tasks_options *options, struct t
 	return 0;
 }
 
+/* Control groups of tasks that have been adopted are theirs. */
+static bool goes_on(void *arg, const char *name)
+{
+	struct tasks *t = arg;
+
+	LOCK_GUARD(&t->lock);
+	for (struct task *task = t->table; task; task = task->hh.next)
+		if (strcmp(task->text, name) == 0)
+			return true;
+	return false;
+}
+
 int tasks_start(struct tasks *t)
 {
-	cgroups_clear(t->cgroups);
+	cgroups_clear(t->cgroups, goes_on, t);
 	tasks_recover(t);
 	int r = -pthread_create(&t->thread, NULL, thread_main, t);
 	if (r < 0)

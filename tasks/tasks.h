@@ -20,15 +20,25 @@
 
 struct tasks;
 
+/* Who keeps descriptors while daemons come and go. */
+struct tasks_keeper {
+	void *arg;
+	int (*keep)(void *arg, uint64_t ino, const int *fds, size_t count);   /* instead of those kept before; count 0: none any more. NULL: nobody keeps */
+	pid_t pid;                    /* tasks die with it, instead of with the daemon */
+};
+
 struct tasks_options {
 	const char *mount;            /* absolute path of the mount, in the daemon's mount name space */
 	const char *helper;           /* absolute path of dios-task */
 	const char *hidden;           /* a folder that no task may see: the data directory; NULL: none */
 	bool cgroups;                 /* false: none, pause by SIGSTOP */
+	struct tasks_keeper keeper;
 };
 
 int tasks_open(struct objects *os, const struct tasks_options *options, struct tasks **ret_tasks);
-/* The mount answers now: tasks may be started. Tasks that an earlier daemon left are marked lost, their outputs failed. */
+/* For each set that an earlier daemon has had kept: that task goes on. The descriptors are taken. Before the mount answers. */
+void tasks_adopt(struct tasks *t, uint64_t ino, const int *fds, size_t count);
+/* The mount answers now: tasks may be started. Other tasks that an earlier daemon left are marked lost, their outputs failed. */
 int tasks_start(struct tasks *t);
 /* Kills every task, waits for the processes (ten seconds at most), marks the tasks lost. To be called while the mount still answers: a process
  * that waits for the mount does not die. Every later call on the tasks answers -ESHUTDOWN or -ESRCH; texts go on. */

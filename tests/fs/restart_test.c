@@ -298,6 +298,72 @@ static void mutexes(void)
 	dios_close(other);
 }
 
+/* ---- tasks ---- */
+
+static dios_ref run_sh(const char *script)
+{
+	const char *const arguments[] = { "sh", "-c", script, NULL };
+	struct dios_run_options o = { .path = "/bin/sh", .arguments = arguments };
+	dios_ref task = -1;
+	int r = dios_run(0, -1, &o, &task);
+
+	ok(r == 0, "a task runs: %s", strerror(-r));
+	return task;
+}
+
+static int state_of(dios_ref task)
+{
+	struct dios_ioctl_info info = { 0 };
+	return dios_info(task, &info) < 0 ? -1 : (int)info.task_state;
+}
+
+static int end_of(dios_ref task)
+{
+	struct dios_wait wait = { .ref = task, .wanted = DIOS_ENDED };
+	struct dios_ioctl_info info = { 0 };
+	int r = dios_select(0, &wait, 1, 60000000000LL);
+
+	if (r < 0 || dios_info(task, &info) < 0)
+		return -1;
+	dios_close(task);
+	return info.exit_status;
+}
+
+static bool runs(void *arg) { return state_of(*(dios_ref *)arg) == DIOS_TASK_RUNNING; }
+
+static void tasks(void)
+{
+	/* One ends while the daemon is stopped, which is then killed: what it said waits for the next. (If it has ended before, or ends later, the result
+	 * is the same.) */
+	dios_ref ends = run_sh("sleep 1; exit 7"), paused = run_sh("sleep 1000"), killed = run_sh("sleep 1000");
+	bool good = wait_for(runs, &paused) && wait_for(runs, &killed);
+	pid_t daemon = mount_daemon();
+
+	kill(daemon, SIGSTOP);
+	poll(NULL, 0, 1500);
+	kill(daemon, SIGKILL);
+	ok(good && end_of(ends) == 7 << 8, "D1_a task that ends while there is no daemon has its exit status");
+	ok(dios_pause(0, paused) == 0 && (kill_daemon(), state_of(paused) == DIOS_TASK_PAUSED), "D1_a paused one stays paused");
+	ok(dios_pause(DIOS_RESUME, paused) == 0 && state_of(paused) == DIOS_TASK_RUNNING, "D1_and goes on when it is told");
+	ok(dios_task_kill(killed, SIGKILL) == 0 && end_of(killed) == SIGKILL, "D1_one is killed by another daemon than began it");
+	ok(dios_task_kill(paused, SIGTERM) == 0 && end_of(paused) == SIGTERM, "D1_and gets other signals");
+}
+
+static void waiting_task(void)
+{
+	struct dios_create_options o = { .path = "./input", .rights = DIOS_READ | DIOS_WRITE };
+	const char *const arguments[] = { "sh", "-c", "cat <&3 >/dev/null; exit 9", NULL };
+	dios_ref input = -1, task = -1;
+	bool good = dios_create(DIOS_UNPRODUCED, &o, NULL, &input) == 0;
+	struct dios_run_options run = { .path = "/bin/sh", .arguments = arguments, .inputs = &input, .input_count = 1 };
+
+	good = good && dios_run(0, -1, &run, &task) == 0 && state_of(task) == DIOS_TASK_WAITING;
+	kill_daemon();
+	ok(good && state_of(task) == DIOS_TASK_WAITING, "D1_a task that waits for its input still does");
+	ok(dios_set_produced(input, 0) == 0 && end_of(task) == 9 << 8, "D1_and runs when it comes");
+	dios_close(input);
+}
+
 /* ---- both die, and upgrades ---- */
 
 static bool unmounted(void *arg)
@@ -324,12 +390,24 @@ static void fresh_mount(void)
 	ok(objects() <= before + 1 && wait_for(fewer, &(long){ before + 2 }), "D5_a fresh mount frees what nobody can have open");
 }
 
+static bool shell(const char *command)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 static bool copy_program(const char *name, const char *folder)
 {
 	char command[1024];
 
 	snprintf(command, sizeof(command), "cp -a %s/%s %s/", getenv("DIOS_PROGRAMS") ? getenv("DIOS_PROGRAMS") : ".", name, folder);
-	return system(command) == 0;
+	return shell(command);
 }
 
 /* Puts another file in the place of diosd: the old one stays whole for who runs it. */
@@ -338,7 +416,7 @@ static bool replace(const char *folder, const char *command)
 	char line[2048];
 
 	snprintf(line, sizeof(line), "cd %s && %s && chmod 755 new && mv new diosd", folder, command);
-	return system(line) == 0;
+	return shell(line);
 }
 
 static bool says(const char *text)
@@ -397,6 +475,7 @@ int main(int count, char **arguments)
 		return incompatible(count, arguments);
 	if (!mount_start())
 		return mount_result();
+	setenv("DIOS_MOUNT", mount_point, 1);
 	pid_t holder = mount_holder_pid();
 	dirty_and_unlinked();
 	orphans();
@@ -408,6 +487,8 @@ int main(int count, char **arguments)
 	streams();
 	interrupted();
 	mutexes();
+	tasks();
+	waiting_task();
 	is_int(mount_holder_pid(), holder, "one holder all the time");
 	fresh_mount();
 	upgrade();

@@ -94,7 +94,7 @@ static struct launch sample_launch(void)
 		outputs[1] = { { .token = "def", .write = true, .append = true } };
 	struct launch l = { .mount = "/dios", .hidden = "/var/lib/dios", .task = "name", .program = { .token = "p", .read = true }, .arguments = arguments,
 		.environment = environment, .inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 1, .uid = 1000, .gid = 1001,
-		.groups = { 4, 24 }, .group_count = 2, .capabilities = 0xff, .limit_count = 2, .cgroups = { "/a", "/b" }, .cgroup_count = 2, .parent = 77 };
+		.groups = { 4, 24 }, .group_count = 2, .capabilities = 0xff, .limit_count = 2, .cgroups = { "/a", "/b" }, .cgroup_count = 2, .parent = 77, .kept = true };
 
 	l.limits[1] = (struct launch_limit){ .soft = 5, .hard = UINT64_MAX };
 	l.standard[1] = (struct launch_reference){ .token = "def", .write = true };
@@ -113,7 +113,7 @@ static void launch_round_trip(void)
 	ok(strcmp(out.mount, "/dios") == 0 && strcmp(out.hidden, "/var/lib/dios") == 0 && out.path == NULL, "its paths");
 	ok(out.inputs[0].consume && out.inputs[0].read && !out.inputs[0].write && strcmp(out.outputs[0].token, "def") == 0, "its references");
 	ok(out.uid == 1000 && out.gid == 1001 && out.group_count == 2 && out.groups[1] == 24 && out.limits[1].hard == UINT64_MAX, "its identity");
-	ok(out.cgroup_count == 2 && strcmp(out.cgroups[1], "/b") == 0 && out.parent == 77, "its control groups");
+	ok(out.cgroup_count == 2 && strcmp(out.cgroups[1], "/b") == 0 && out.parent == 77 && out.kept, "its control groups");
 	launch_done(&out);
 	for (size_t n = 0; n < bytes.size; n++) {
 		uint8_t *copy = malloc(n ? n : 1);
@@ -159,7 +159,7 @@ static void launch_refused(void)
 	/* A count that the bytes cannot hold allocates nothing. */
 	l = sample_launch();
 	buffer_init(&bytes, LAUNCH_MAX);
-	put_number(&bytes, 1);
+	put_number(&bytes, 2);
 	put_text(&bytes, l.mount);
 	put_optional_text(&bytes, NULL);
 	put_text(&bytes, l.task);
