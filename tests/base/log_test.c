@@ -1,6 +1,8 @@
 /* base/log: one line an event, whatever is in it; levels; the rate limit. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/counter.h"
 #include "base/log.h"
@@ -26,6 +28,17 @@ static const char *logged(void)
 	text[n > 0 ? n : 0] = '\0';
 	if (ftruncate(log_file, 0) < 0)
 		abort();
+	/* The times are looked at in a test of their own. */
+	char *to = text;
+	for (const char *from = text; *from;) {
+		if (*from != '<')
+			from += strlen("1970-01-01T00:00:00.000Z ");
+		size_t size = strcspn(from, "\n") + 1;
+		memmove(to, from, size);
+		to += size;
+		from += size;
+	}
+	*to = '\0';
 	return text;
 }
 
@@ -147,15 +160,125 @@ static void the_journal_gets_priorities(void)
 {
 	int saved = dup(2);
 
-	setenv("JOURNAL_STREAM", "1:2", 1);
+	char stream[64];
+	struct stat st;
+
+	fstat(log_file, &st);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	ok(!log_to_journal(), "another standard error than the one that JOURNAL_STREAM names is no journal");
 	dup2(log_file, 2);
 	log_set_fd(2);
+	ok(log_to_journal(), "the one that it names is");
 	log_error("a", "x");
 	log_info("a", "y");
 	dup2(saved, 2);
 	close(saved);
 	is_str(logged(), "<3>ERROR a: x\n<6>INFO a: y\n", "standard error read by the journal gets <N> prefixes");
 	unsetenv("JOURNAL_STREAM");
+	log_set_fd(log_file);
+}
+
+static void absorb_fails(int ino)
+{
+	log_warning("objects", "absorbing failed ino=%d", ino);
+}
+
+static void the_same_again_is_counted(void)
+{
+	absorb_fails(7);
+	for (int i = 0; i < 57; i++) {
+		now_ns += NS_PER_SECOND;
+		absorb_fails(7);
+	}
+	is_str(logged(), "WARNING objects: absorbing failed ino=7\n", "the same line each second is written once");
+	log_flush(false);
+	is_str(logged(), "", "nothing is due");
+	now_ns += 3 * NS_PER_SECOND;
+	absorb_fails(7);
+	is_str(logged(), "WARNING objects: absorbing failed ino=7 (repeated 57 times)\n", "after %d s it comes again, with its count", LOG_REPEAT_S);
+	absorb_fails(7);
+	absorb_fails(8);
+	is_str(logged(), "WARNING objects: absorbing failed ino=7 (repeated 1 times)\nWARNING objects: absorbing failed ino=8\n",
+		"before another line of its site, too");
+	absorb_fails(8);
+	now_ns += LOG_REPEAT_S * NS_PER_SECOND;
+	log_flush(false);
+	is_str(logged(), "WARNING objects: absorbing failed ino=8 (repeated 1 times)\n", "when it has ended, the count is said by log_flush");
+	absorb_fails(8);
+	log_flush(true);
+	is_str(logged(), "WARNING objects: absorbing failed ino=8 (repeated 1 times)\n", "at the end all is said");
+	log_flush(true);
+	is_str(logged(), "", "once");
+}
+
+static void lines_have_times(void)
+{
+	char text[200];
+
+	now_ns = 1700000000123 * NS_PER_MS;
+	log_notice("a", "timed");
+	ssize_t n = pread(log_file, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	is_str(text, "2023-11-14T22:13:20.123Z NOTICE a: timed\n", "a line begins with the time in UTC");
+	logged();
+}
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void say(int n)
+{
+	static struct log_site sites[4];
+
+	log_write(&sites[n % 4], LOG_LEVEL_INFO, "fill", "line n=%d %0100d", n, 0);
+	sites[n % 4].lines = 1;   /* the rate is not what is tested here */
+}
+
+/* Standard error is that file, in two processes at once. */
+static void the_file_is_bounded(void)
+{
+	char folder[] = "/tmp/dios-log.XXXXXX", path[64], old[80];
+	int saved = dup(STDERR_FILENO);
+	bool bounded = true;
+
+	if (!mkdtemp(folder))
+		abort();
+	snprintf(path, sizeof(path), "%s/log", folder);
+	snprintf(old, sizeof(old), "%s.1", path);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	log_set_fd(STDERR_FILENO);
+	log_set_file(path, 4096);
+	fflush(stdout);
+	pid_t pid = fork();
+	for (int i = 0; i < 500; i++) {
+		say(pid == 0 ? 1000 + i : i);
+		bounded = bounded && size_of(path) < 4096 + 1024 && size_of(old) < 4096 + 1024;
+	}
+	if (pid == 0)
+		_exit(bounded ? 0 : 1);
+	int status;
+	waitpid(pid, &status, 0);
+	ok(bounded && status == 0, "a file that two processes write stays bounded");
+	ok(size_of(old) >= 4096, "the one before is kept");
+	unlink(path);
+	say(0);
+	ok(size_of(path) > 0, "a file that somebody has taken away is made again");
+	off_t before = size_of(path);
+	is_int(dprintf(STDERR_FILENO, "x"), 1, "what else writes to standard error");
+	is_int(size_of(path), before + 1, "writes there");
+	log_set_file(NULL, 0);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	unlink(path);
+	unlink(old);
+	rmdir(folder);
 	log_set_fd(log_file);
 }
 
@@ -174,5 +297,8 @@ int main(void)
 	the_rate_is_limited_by_call_site();
 	threads_do_not_mix_lines();
 	the_journal_gets_priorities();
+	the_same_again_is_counted();
+	the_file_is_bounded();
+	lines_have_times();
 	return done_testing();
 }
