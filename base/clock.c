@@ -27,3 +27,12 @@ static int64_t system_boot_ns(struct clock *c)
 }
 
 struct clock clock_system = { .wall_ns = system_wall_ns, .boot_ns = system_boot_ns };
+
+int64_t clock_watch_step(struct clock_watch *watch, struct clock *clock, int64_t limit_ns)
+{
+	int64_t apart_ns = clock_wall_ns(clock) - clock_boot_ns(clock), step_ns = watch->begun ? apart_ns - watch->apart_ns : 0;
+
+	watch->begun = true;
+	watch->apart_ns = apart_ns;
+	return step_ns > limit_ns || step_ns < -limit_ns ? step_ns : 0;
+}

@@ -7,7 +7,9 @@
  * Invariants: the state's applied index never passes the log; the log is compacted only below an index that a flush begun later has made
  * durable (A3); after a failed write or sync nothing is acknowledged any more. */
 #include <assert.h>
+#include <string.h>
 
+#include "base/condition.h"
 #include "base/counter.h"
 #include "base/log.h"
 #include "cluster/shard_internal.h"
@@ -29,9 +31,11 @@ int64_t shard_now_ms(struct shard *s)
 
 int shard_stop(struct shard *s, const char *what, int error)
 {
-	if (!atomic_exchange(&s->stopped, true))
-		log_error("cluster", "shard stopped shard=%u what=\"%s\" error=%d applied=%llu: restart the daemon once the cause is gone", s->options.id, what,
-			error, (unsigned long long)state_applied_index(s->state));
+	if (atomic_exchange(&s->stopped, true))
+		return -EIO;
+	condition_raise(CONDITION_SHARD_STOPPED, "%s: %s", what, strerror(-error));
+	log_error("cluster", "shard stopped shard=%u what=\"%s\" error=%d applied=%llu: restart the daemon once the cause is gone", s->options.id, what,
+		error, (unsigned long long)state_applied_index(s->state));
 	return -EIO;
 }
 
@@ -212,10 +216,13 @@ static int flush_and_compact(struct shard *s)
 			r = raft_group_compacted(s->group, shard_now_ms(s), index, &members, members_index, 0, &actions);
 	}
 	lock_release(&s->lock);
-	if (r == 0)
+	if (r == 0) {
 		counter_add(&flushes, 1);
-	else
+		condition_clear(CONDITION_FLUSH_FAILING);
+	} else {
+		condition_raise(CONDITION_FLUSH_FAILING, "the state cannot be written out, so that the log grows: %s", strerror(-r));
 		log_warning("cluster", "flush failed shard=%u error=%d", s->options.id, r);
+	}
 	return r;
 }
 

@@ -9,6 +9,8 @@
 
 enum magic_task_stream { MAGIC_STDIN = 0, MAGIC_STDOUT, MAGIC_STDERR };
 
+struct magic_task_counts { size_t running, waiting; };   /* paused ones are running */
+
 struct magic_tasks {
 	void *arg;
 	/* The text of a file, appended to out. */
@@ -19,6 +21,7 @@ struct magic_tasks {
 	int (*get_stream)(void *arg, uint64_t task, enum magic_task_stream which, uint64_t *ret_ino);
 	/* A line written to ctl, without its newline: "pause", "resume", "kill [SIGNAL]". uid: who opened it. -EINVAL: no such command. */
 	int (*control)(void *arg, uint64_t task, uint32_t uid, const char *line, size_t size);
+	void (*count)(void *arg, struct magic_task_counts *ret_counts);
 	/* The task that a process belongs to. -ESRCH: none. */
 	int (*find_process)(void *arg, pid_t pid, struct name *ret_task);
 	/* It belongs to a task that has been paused at some time. */

@@ -2,8 +2,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/counter.h"
 #include "fs/magic_parts.h"
 
@@ -72,13 +74,67 @@ static void json_string(struct buffer *out, const char *text)
 	buffer_append(out, "\"", 1);
 }
 
+static void json_time(struct buffer *out, int64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / NS_PER_SECOND);
+	char text[32];
+	struct tm tm;
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &tm));
+	buffer_printf(out, "\"%s.%09dZ\"", text, (int)(wall_ns % NS_PER_SECOND));
+}
+
+static void json_member(struct buffer *out, const char *key, const char *text)
+{
+	buffer_printf(out, "\"%s\": ", key);
+	json_string(out, text);
+}
+
+/* All that is raised, the worst first. problems: the sentences alone, of what needs a person. */
+static void print_conditions(struct buffer *out)
+{
+	_cleanup_buffer_ struct buffer problems;
+	bool first = true;
+
+	buffer_init(&problems, CONDITION_COUNT * (CONDITION_TEXT_MAX * 6 + 8));
+	buffer_printf(out, "  \"conditions\": [");
+	for (int severity = CONDITION_ERROR; severity >= CONDITION_NOTE; severity--)
+		for (int i = 0; i < CONDITION_COUNT; i++) {
+			const struct condition_kind *kind = &condition_kinds[i];
+			struct condition_state state;
+			if ((int)kind->severity != severity || !condition_get((enum condition)i, &state))
+				continue;
+			buffer_printf(out, "%s\n    {\"id\": \"%s\", \"severity\": \"%s\", \"since\": ", first ? "" : ",", kind->id, condition_severity_name(kind->severity));
+			json_time(out, state.since_ns);
+			buffer_printf(out, ", ");
+			json_member(out, "what", state.what);
+			buffer_printf(out, ", ");
+			json_member(out, "does", kind->does);
+			buffer_printf(out, ", ");
+			json_member(out, "remedy", kind->remedy);
+			buffer_printf(out, "}");
+			first = false;
+			if (severity == CONDITION_NOTE)
+				continue;
+			if (problems.size > 0)
+				buffer_printf(&problems, ", ");
+			json_string(&problems, state.what);
+		}
+	buffer_printf(out, "],\n  \"problems\": [");
+	buffer_append(out, problems.data, problems.size);
+	buffer_printf(out, "]\n}\n");
+}
+
 /* One JSON object: what `dios status` shows. */
 static int print_status(struct fs *fs, struct buffer *out)
 {
 	struct disk_space space = { 0 };
 	struct cluster_info info;
+	struct magic_task_counts tasks = { 0 };
 	char cluster_id[33];
 
+	if (fs->options.tasks && fs->options.tasks->count)
+		fs->options.tasks->count(fs->options.tasks->arg, &tasks);
 	cluster_get_info(objects_cluster(fs->objects), &info);
 	objects_statfs(fs->objects, &space);
 	for (int i = 0; i < 16; i++)
@@ -93,8 +149,14 @@ static int print_status(struct fs *fs, struct buffer *out)
 	buffer_printf(out, "  \"total_bytes\": %" PRIu64 ",\n  \"free_bytes\": %" PRIu64 ",\n", space.total_bytes, space.free_bytes);
 	buffer_printf(out, "  \"durability\": \"%s\",\n", fs->options.config ? config_string(fs->options.config, "durability") : "full");
 	buffer_printf(out, "  \"libfuse\": \"%s\",\n  \"libfuse_from\": \"%s\",\n  \"passthrough\": \"off\",\n", fuse_pkgversion(), LIBFUSE_FROM);
-	buffer_printf(out, "  \"starts\": %" PRIu64 ",\n  \"uptime_s\": %lld,\n  \"problems\": []\n}\n", fs->region->header->starts,
+	buffer_printf(out, "  \"starts\": %" PRIu64 ",\n  \"uptime_s\": %lld,\n", fs->region->header->starts,
 		(clock_wall_ns(&clock_system) - fs->started_ns) / NS_PER_SECOND);
+	buffer_printf(out, "  \"mounted\": ");
+	json_time(out, fs->region->header->mounted_ns);
+	buffer_printf(out, ",\n  \"started\": ");
+	json_time(out, fs->started_ns);
+	buffer_printf(out, ",\n  \"tasks_running\": %zu,\n  \"tasks_waiting\": %zu,\n", tasks.running, tasks.waiting);
+	print_conditions(out);
 	return buffer_error(out);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "fs/region.h"
 
@@ -54,6 +55,7 @@ int region_create(const char *mount, const char *data, uint64_t mount_id, int *r
 	h->header_size = sizeof(*h);
 	h->mount_id = mount_id;
 	h->holder_pid = getpid();
+	h->mounted_ns = clock_wall_ns(&clock_system);
 	memcpy(h->mount, mount, strlen(mount) + 1);
 	memcpy(h->data, data, strlen(data) + 1);
 	h->magic = REGION_MAGIC;

@@ -76,17 +76,21 @@ static int parse(int argc, char **argv, struct arguments *a)
 /* Standard error goes to the log file, unless the journal reads it. */
 static void logs_redirect(const struct arguments *a, const char *data)
 {
-	char path[PATH_MAX + 16];
+	static char path[PATH_MAX + 16];      /* the log keeps it */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null >= 0)
 		dup2(null, STDIN_FILENO);
 	if (null >= 0)
 		dup2(null, STDOUT_FILENO);
-	if (getenv("JOURNAL_STREAM"))
+	if (log_to_journal())
 		return;
-	snprintf(path, sizeof(path), "%s/diosd.log", data);
-	int fd = open(a->options.log_file ? a->options.log_file : path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	snprintf(path, sizeof(path), "%s", a->options.log_file ? a->options.log_file : "");
+	if (!a->options.log_file)
+		snprintf(path, sizeof(path), "%s/diosd.log", data);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && setenv(LOG_FILE_VARIABLE, path, 1) == 0)
+		log_set_file(path, LOG_FILE_MAX);
 	if (fd < 0)
 		fd = null;
 	if (fd >= 0)
@@ -142,6 +146,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dios-holder: %s\n", strerror(errno));
 		return 1;
 	}
+	unsetenv(LOG_FILE_VARIABLE);      /* it is ours to say */
 	if (a.foreground)
 		return hold(&a, data, mount, -1);
 	if (pipe2(pipe_fd, O_CLOEXEC) < 0) {

@@ -126,6 +126,7 @@ static void *maintenance_main(void *arg)
 
 	do {
 		int64_t due_ns = objects_run_due(d->objects);
+		diosd_health_look(d);
 		int64_t ms = due_ns <= 0 ? 0 : (due_ns + NS_PER_MS - 1) / NS_PER_MS;
 		if (poll(&stop, 1, ms < MAINTENANCE_MAX_MS ? (int)ms : MAINTENANCE_MAX_MS) < 0 && errno != EINTR)
 			log_error("diosd", "poll errno=%d", errno);
@@ -212,6 +213,7 @@ static int open_all(struct diosd *d)
 	}
 	if ((r = open_objects(d)) < 0)
 		return r;
+	diosd_health_start(d);
 	if ((r = diosd_tasks_open(d, options.mount)) < 0 || (r = maintenance_start(d)) < 0)
 		refuse(d, "cannot start: %s", strerror(-r));
 	return r;
@@ -352,6 +354,7 @@ int main(int argc, char **argv)
 		refuse(&d, "%s", error[0] ? error : strerror(-r));
 		return 1;
 	}
+	log_set_file(getenv(LOG_FILE_VARIABLE), LOG_FILE_MAX);
 	if (log_level_parse(config_string(d.config, "log.level"), &level) == 0)
 		log_set_level(level);
 	fcntl(a.device_fd, F_SETFD, FD_CLOEXEC);
@@ -385,6 +388,7 @@ int main(int argc, char **argv)
 	close_all(&d);
 	if (r == 0)
 		log_notice("diosd", "stopped");
+	log_flush(true);
 	config_free(d.config);
 	return r == 0 ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include "base/clock.h"
 #include "base/config.h"
 #include "fs/fs.h"
 #include "fs/region.h"
@@ -22,7 +23,12 @@ struct diosd {
 	pthread_t maintenance;
 	bool maintained;
 	int stop_maintenance_fd;
+	struct diosd_health { int64_t next_look_ns, stepped_ns; struct clock_watch clock; } health;   /* the maintenance thread's; boot clock */
 };
+
+/* diosd_health.c: raises and clears what is wrong with disk, clock and log. */
+void diosd_health_start(struct diosd *d);
+void diosd_health_look(struct diosd *d);     /* by the maintenance thread: once a second it looks, else it is free */
 
 /* diosd_tasks.c: running tasks, joined to what fs/ shows of them. */
 int diosd_tasks_fill(struct diosd *d, struct fs_options *options);

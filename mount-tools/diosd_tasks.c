@@ -42,6 +42,12 @@ static int control(void *arg, uint64_t task, uint32_t uid, const char *line, siz
 static int find_process(void *arg, pid_t pid, struct name *ret_task) { return tasks_find_process(of(arg), pid, ret_task); }
 static bool was_paused(void *arg, pid_t pid) { return tasks_was_paused(of(arg), pid); }
 
+static void count(void *arg, struct magic_task_counts *ret)
+{
+	if (of(arg))
+		tasks_count(of(arg), &ret->running, &ret->waiting);
+}
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 /* Who may steer has been decided by fs/, which knows the right that the caller's reference gives. */
@@ -106,7 +112,7 @@ int diosd_tasks_fill(struct diosd *d, struct fs_options *options)
 	if (!glue)
 		return -ENOMEM;
 	glue->magic = (struct magic_tasks){ .arg = glue, .print_status = print_status, .print_stats = print_stats, .print_spec = print_spec,
-		.get_stream = get_stream, .control = control, .find_process = find_process, .was_paused = was_paused };
+		.get_stream = get_stream, .control = control, .find_process = find_process, .was_paused = was_paused, .count = count };
 	glue->ioctl = (struct ioctl_tasks){ .arg = glue, .run = run, .pause = pause_task, .kill = kill_task, .exit = exit_task };
 	options->tasks = &glue->magic;
 	options->ioctl_tasks = &glue->ioctl;

@@ -6,6 +6,7 @@
 #include "objects/object.h"
 
 #include <string.h>
+#include "base/condition.h"
 #include "base/counter.h"
 #include "base/crc32c.h"
 #include "base/log.h"
@@ -226,12 +227,15 @@ void absorb_run(struct objects *os, int64_t until_ns)
 		int e = absorb_one(os, list.inos[done]);
 		if (e == 0) continue;
 		log_warning("objects", "absorbing failed ino=%llu error=%d: its rows stay in the state and are tried again", (unsigned long long)list.inos[done], -e);
+		condition_raise(CONDITION_ABSORB_FAILING, "committed blocks of inode %llu cannot be written to its file: %s", (unsigned long long)list.inos[done],
+			strerror(-e));
 		os->next_absorb_ns = now + ABSORB_RETRY_NS;
 	}
 	bool to_last = r == 0 && done == list.count && list.count < sizeof(list.inos) / sizeof(list.inos[0]);
 	/* Until a pass from the first to the last one has taken all. */
 	if (!from_first || !to_last || os->next_absorb_ns > now) atomic_store(&os->absorb_wanted, true);
 	if (to_last) os->absorb_after = 0;
+	if (from_first && to_last && os->next_absorb_ns <= now) condition_clear(CONDITION_ABSORB_FAILING);
 }
 
 struct reaping { uint64_t inos[REAP_BATCH]; size_t count, orphans; bool heads; };

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include "base/condition.h"
 #include "base/counter.h"
 #include "base/crc32c.h"
 #include "base/log.h"
@@ -14,9 +15,10 @@ static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t blob_size_now(const struct object *o) { return o->is_dirty ? o->size_now : o->record.size; }
 
-static int block_bad(const struct object *o, uint64_t block)
+static int block_bad(struct object *o, uint64_t block)
 {
 	counter_add(&checksum_errors, 1);
+	damaged_note(o, block);
 	log_error("objects", "checksum error ino=%llu block=%llu version=%llu: the data of this block on disk is damaged; 'dios fsck' lists what is affected",
 		(unsigned long long)o->ino, (unsigned long long)block, (unsigned long long)o->record.version);
 	return -EIO;
@@ -43,6 +45,13 @@ static uint32_t crc_padded(const uint8_t *data, size_t used)
 {
 	uint32_t crc = crc32c(0, data, used);
 	return used < BLOCK_SIZE ? crc32c(crc, zeros, BLOCK_SIZE - used) : crc;
+}
+
+/* The disk says so itself. */
+static int head_unreadable(const struct object *o, int error)
+{
+	if (error == -EIO) condition_raise(CONDITION_DISK_FAILING, "the bytes of inode %llu could not be read: %s", (unsigned long long)o->ino, strerror(-error));
+	return error;
 }
 
 /* One read of blocks. */
@@ -105,7 +114,7 @@ static int read_head_run(struct block_reader *rr, struct disk_file *file, const 
 		if (used < BLOCK_SIZE) run = 1;
 		size_t want = run > 1 ? run * BLOCK_SIZE : used;
 		ssize_t got = disk_pread(file, into, want, start);
-		if (got < 0) return (int)got;
+		if (got < 0) return head_unreadable(rr->o, (int)got);
 		if ((size_t)got < want) memset(into + got, 0, want - got);   /* a short head: the checksum decides */
 		for (size_t i = 0; i < run; i++)
 			if (crc_padded(into + i * BLOCK_SIZE, run > 1 ? BLOCK_SIZE : used) != crcs->crc[(block + i) % CRC_BLOCKS])

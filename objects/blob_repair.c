@@ -10,6 +10,7 @@
 #include "objects/object.h"
 
 #include <string.h>
+#include "base/condition.h"
 #include "base/counter.h"
 #include "base/crc32c.h"
 #include "base/log.h"
@@ -107,6 +108,8 @@ static void sync_failed(struct object *o, struct head *head, int error)
 {
 	counter_add(&sync_failures, 1);
 	log_error("objects", "sync of a head failed ino=%llu error=%d: what was not committed is written again", (unsigned long long)o->ino, -error);
+	if (error != -ENOSPC && error != -EDQUOT)
+		condition_raise(CONDITION_DISK_FAILING, "the bytes of inode %llu could not be synced: %s", (unsigned long long)o->ino, strerror(-error));
 	o->sync_errors++;
 	o->verify_rows = true;
 	if (repair(o, head) < 0) log_error("objects", "a head could not be repaired ino=%llu: it is tried again", (unsigned long long)o->ino);

@@ -109,6 +109,8 @@ struct objects {
 	struct lock lease_lock;
 	struct lease_table *leases;
 
+	struct damaged *damaged;
+
 	struct lock stream_age_lock;
 	struct stream_age *stream_ages;
 
@@ -211,6 +213,12 @@ int heads_collect(struct objects *os);               /* at start: heads and side
 /* sides.c */
 int sides_collect(struct objects *os);               /* removes the side files that nothing refers to */
 void sides_run(struct objects *os, int64_t now_ns);  /* in the background, while there are any */
+
+/* damaged.c */
+int damaged_init(struct objects *os);
+void damaged_done(struct objects *os);
+void damaged_note(struct object *o, uint64_t block);  /* locked: its bytes do not match their checksum */
+void damaged_run(struct objects *os, int64_t now_ns); /* in the background: is one whole again? */
 
 /* reference.c */
 int reference_open_after(struct objects *os, uint64_t ino, const struct reference_options *options, struct command *c /* NULL: none */, struct reference **ret_reference);

@@ -2,6 +2,7 @@
 #include "objects/object.h"
 
 #include <string.h>
+#include "base/condition.h"
 #include "base/log.h"
 
 /* What returned is durable within commit_interval: half of it until it is committed, a quarter until the log is synced, and twice the time
@@ -18,6 +19,7 @@ static int commit_held(struct object *o)
 	if (r < 0 && o->last_error != r) {
 		o->error_count++;
 		o->last_error = r;
+		condition_raise(CONDITION_COMMIT_FAILING, "what was written to inode %llu could not be committed: %s", (unsigned long long)o->ino, strerror(-r));
 		log_warning("objects", "commit failed ino=%llu error=%d: the bytes stay on this disk and are tried again; fsync and close report it", (unsigned long long)o->ino, -r);
 	}
 	if (r == 0) o->last_error = 0;
@@ -98,10 +100,12 @@ int objects_open(struct cluster *cluster, struct store *store, const struct obje
 	stream_age_init(os);
 	int r = table_init(os);
 	if (r == 0) r = lease_book_init(os);
+	if (r == 0) r = damaged_init(os);
 	if (r == 0) r = recover(os);
 	if (r < 0) {
 		table_done(os);
 		lease_book_done(os);
+		damaged_done(os);
 		stream_age_done(os);
 		watch_done(os);
 		free(os);
@@ -119,7 +123,7 @@ int64_t objects_run_due(struct objects *os)
 {
 	int64_t now = clock_boot_ns(os->clock), half = os->options.commit_interval_ns / 2;
 	bool more;
-	commit_older(os, now - half, now + WORK_NS, &more);
+	if (commit_older(os, now - half, now + WORK_NS, &more) == 0 && !more) condition_clear(CONDITION_COMMIT_FAILING);
 	if (now >= os->next_sync_ns && atomic_exchange(&os->unsynced, false)) {
 		if (cluster_sync(os->cluster) < 0) log_error("objects", "sync of the log failed: nothing more is acknowledged as durable");
 		os->next_sync_ns = clock_boot_ns(os->clock) + half / 2;
@@ -130,6 +134,7 @@ int64_t objects_run_due(struct objects *os)
 	do reaped = reap_run(os); while (reaped > 0 && clock_boot_ns(os->clock) < reap_until);
 	sides_run(os, now);
 	stream_age_run(os);
+	damaged_run(os, now);
 	cluster_maintain(os->cluster);
 	return more || reaped > 0 ? 0 : RUN_INTERVAL_NS;
 }
@@ -149,6 +154,7 @@ void objects_close(struct objects *os)
 	while (reap_run(os) > 0) {}
 	table_done(os);
 	lease_book_done(os);
+	damaged_done(os);
 	stream_age_done(os);
 	watch_done(os);
 	free(os);

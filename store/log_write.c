@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/condition.h"
 #include "base/counter.h"
 #include "base/fault.h"
 #include "base/log.h"
@@ -226,8 +227,10 @@ static int sync_one(struct log *log)
 	else if (log_position_before(log->synced, goal))
 		log->synced = goal;
 	lock_release(&log->lock);
-	if (r < 0 && r != -ESHUTDOWN)
+	if (r < 0 && r != -ESHUTDOWN) {
+		condition_raise(CONDITION_LOG_FAILED, "the log could not be synced: %s", strerror(-r));
 		log_error("store", "the log cannot be synced, nothing more is accepted errno=%d", -r);
+	}
 	return r < 0 ? -EIO : 1;
 }
 

@@ -68,5 +68,6 @@ int store_open_sim(struct disk *disk, struct random_source *random, const uint8_
 /* Renews the daemon's hold on DIR/reserve, and says whether growth by `bytes` is still allowed (R8). Asks the disk only now and then.
  * When it says no, deletions and the log still go on: out of the free space that growth leaves, then out of the reserve. */
 bool store_has_room(struct store *store, uint64_t bytes);
+static inline uint64_t store_kept_free(const struct store *store) { return store->reserve_bytes; }   /* the free space that growth leaves */
 
 #endif

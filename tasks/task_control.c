@@ -80,6 +80,17 @@ bool tasks_was_paused(struct tasks *t, pid_t pid)
 	return task && task->was_paused;
 }
 
+void tasks_count(struct tasks *t, size_t *ret_running, size_t *ret_waiting)
+{
+	size_t waiting = 0;
+
+	LOCK_GUARD(&t->lock);
+	for (const struct task *task = t->table; task; task = task->hh.next)
+		waiting += task->phase == PHASE_WAITING;
+	*ret_running = HASH_COUNT(t->table) - waiting;
+	*ret_waiting = waiting;
+}
+
 /* ---- killing ----------------------------------------------------------------------------------------------------- */
 
 static int send_signal(int pidfd, int signal)

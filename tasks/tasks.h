@@ -80,6 +80,8 @@ int tasks_exit_named(struct tasks *t, const struct name *name, bool success);   
 int tasks_find_process(struct tasks *t, pid_t pid, struct name *ret_task);
 bool tasks_was_paused(struct tasks *t, pid_t pid);     /* it belongs to a task that has been paused at some time */
 
+void tasks_count(struct tasks *t, size_t *ret_running, size_t *ret_waiting);   /* paused ones are running */
+
 /* Texts for .dios/tasks/NAME/, and the streams shown there. */
 int tasks_print_status(struct tasks *t, uint64_t ino, struct buffer *out);   /* "state: running\npid: ...\n..." */
 int tasks_print_stats(struct tasks *t, uint64_t ino, struct buffer *out);
