@@ -78,7 +78,12 @@ void lock_init(struct lock *l, const char *name, enum lock_rank rank)
 {
 	l->name = name;
 	l->rank = rank;
-	mutex_check(pthread_mutex_init(&l->mutex, NULL));
+	/* Most are held for less time than it takes to sleep and be woken. */
+	pthread_mutexattr_t attributes;
+	mutex_check(pthread_mutexattr_init(&attributes));
+	mutex_check(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP));
+	mutex_check(pthread_mutex_init(&l->mutex, &attributes));
+	mutex_check(pthread_mutexattr_destroy(&attributes));
 }
 
 void lock_done(struct lock *l)

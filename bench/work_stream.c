@@ -13,7 +13,7 @@
 #include "libdios/dios-util.h"
 #include "libdios/dios.h"
 
-#define BATCH 60u               /* records: with their header what one ioctl carries */
+#define BATCH 48u               /* records: what one ioctl carries */
 #define BATCHED_TIMES 10u       /* so many more records, because they take less time each */
 
 static void stream_make(const struct sizes *s, char path[4096], dios_ref *ret_ref)

@@ -17,6 +17,7 @@
 #include "fs/slot.h"
 #include "fs/spin.h"
 #include "fs/stats.h"
+#include "fs/wait.h"
 
 #define SCRATCH_SIZE (1u << 20)
 
@@ -221,6 +222,7 @@ static void *worker(void *arg)
 		loop_serve(fs, request.slot, &buf);
 		if (first)
 			fs->ready(fs->ready_arg);
+		wait_run_ready(fs);
 		loop_leave(l);
 		spin_for_request(&l->spin);
 	}

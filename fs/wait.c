@@ -1,7 +1,8 @@
-/* Parked requests and polls, and the one thread that tries them again.
+/* Parked requests and polls, and who tries them again: a thread of their own; or a worker, between two requests of its own, what it has put
+ * into the queue itself. So a reader that waits is answered by the worker that served the writer, without waking a third.
  *
- * An item is in the ready queue at most once, and only the thread takes it from there, arms and disarms its watch, and frees it. Callbacks (an
- * object has changed, the kernel sent an INTERRUPT) only put it into the queue. Before a request is answered its interrupt
+ * An item is in the ready queue at most once, and only its runner, of which there is one at a time, takes it from there, arms and disarms its
+ * watch, and frees it. Callbacks (an object has changed, the kernel sent an INTERRUPT) only put it into the queue. Before a request is answered its interrupt
  * function is taken away: then no callback with the item can come any more, but for the watch's, which object_unwatch ends.
  *
  * An interrupt that is no signal (fs/interrupt.h) makes an item stalled: the thread looks at it again every INTERRUPT_RECHECK_MS. */
@@ -11,6 +12,7 @@
 #include "base/counter.h"
 #include "base/log.h"
 #include "fs/interrupt.h"
+#include "fs/slot.h"
 #include "fs/wait.h"
 
 struct item {
@@ -44,8 +46,8 @@ struct waiters {
 	uint32_t count, stalled;
 	struct item *ready_first, *ready_last;
 	bool ending;
-	pthread_cond_t between;              /* the thread has finished with an item: poll_forget waits for it */
-	struct item *running;
+	pthread_cond_t between;              /* the runner has finished with an item: poll_forget waits for it */
+	struct item *running;                /* not NULL: there is a runner */
 };
 
 GAUGE(waiting, "dios_fs_waiting_requests", "requests that wait for a stream, a task's output or room");
@@ -61,7 +63,9 @@ static void item_queue(struct waiters *w, struct item *i)      /* the lock is he
 	else
 		w->ready_first = i;
 	w->ready_last = i;
-	pthread_cond_signal(&w->wake);
+	/* A worker comes to wait_run_ready before it sleeps. */
+	if (!request.worker)
+		pthread_cond_signal(&w->wake);
 }
 
 static void item_wake(struct item *i)
@@ -291,20 +295,13 @@ void poll_forget(struct handle *h)
 
 /* ---- the thread ---- */
 
-static struct item *queue_take(struct waiters *w)
+/* The first of the queue, for whoever has become the runner. The lock is held. */
+static struct item *queue_first(struct waiters *w)
 {
-	LOCK_GUARD(&w->lock);
-	w->running = NULL;
-	pthread_cond_broadcast(&w->between);
-	while (!w->ready_first && !w->ending) {
-		if (w->stalled == 0)
-			lock_wait(&w->lock, &w->wake);
-		else if (lock_wait_ms(&w->lock, &w->wake, INTERRUPT_RECHECK_MS) == -ETIMEDOUT)
-			queue_stalled(w);
-	}
-	if (w->ending)
-		return NULL;
 	struct item *i = w->ready_first;
+
+	if (!i || w->ending)
+		return NULL;
 	w->ready_first = i->ready_next;
 	if (!w->ready_first)
 		w->ready_last = NULL;
@@ -313,26 +310,71 @@ static struct item *queue_take(struct waiters *w)
 	return i;
 }
 
+static void run_done(struct waiters *w)                        /* the lock is held */
+{
+	w->running = NULL;
+	pthread_cond_broadcast(&w->between);
+}
+
+static struct item *queue_next(struct waiters *w)
+{
+	LOCK_GUARD(&w->lock);
+	run_done(w);
+	return queue_first(w);
+}
+
+static void item_run(struct waiters *w, struct item *i)
+{
+	struct poll_item *p = (struct poll_item *)i;
+
+	if (i->req) {
+		request_try(w, i);
+	} else if (p->handle) {
+		poll_try(w, p);
+	} else {
+		item_remove(w, i);
+		free(p);
+	}
+}
+
+/* While a worker is the runner, the queue is its to empty. */
+static struct item *queue_take(struct waiters *w)
+{
+	LOCK_GUARD(&w->lock);
+	while ((!w->ready_first || w->running) && !w->ending) {
+		if (w->stalled == 0)
+			lock_wait(&w->lock, &w->wake);
+		else if (lock_wait_ms(&w->lock, &w->wake, INTERRUPT_RECHECK_MS) == -ETIMEDOUT)
+			queue_stalled(w);
+	}
+	return queue_first(w);
+}
+
 static void *waiters_main(void *arg)
 {
 	struct waiters *w = arg;
 	struct item *i;
 
 	while ((i = queue_take(w))) {
-		if (i->req) {
-			request_try(w, i);
-			continue;
-		}
-		struct poll_item *p = (struct poll_item *)i;
-		if (p->handle) {
-			poll_try(w, p);
-		} else {
-			item_remove(w, i);
-			free(p);
-		}
+		for (; i; i = queue_next(w))
+			item_run(w, i);
 	}
 	request_scratch_free();
 	return NULL;
+}
+
+void wait_run_ready(struct fs *fs)
+{
+	struct waiters *w = fs->waiters;
+	struct item *i;
+
+	lock_acquire(&w->lock);
+	i = w->running ? NULL : queue_first(w);
+	lock_release(&w->lock);
+	/* What is answered lies in its own slot, not in this worker's. */
+	request.slot_taken = true;
+	for (; i; i = queue_next(w))
+		item_run(w, i);
 }
 
 int waiters_new(struct fs *fs, struct waiters **ret_waiters)

@@ -1,6 +1,6 @@
 /* Requests that wait: blocked reads of streams, opens of objects not yet produced, writes to full streams, acquires. A worker never
- * blocks: it parks the request and takes the next. One thread tries parked requests again when their object has changed, and
- * answers EINTR when the program got a signal (FUSE_INTERRUPT). Also here: poll. */
+ * blocks: it parks the request and takes the next. Parked requests are tried again when their object has changed, and answered with
+ * EINTR when the program got a signal (FUSE_INTERRUPT). Also here: poll. */
 #ifndef DIOS_FS_WAIT_H
 #define DIOS_FS_WAIT_H
 
@@ -16,6 +16,9 @@ void waiters_free(struct waiters *w);     /* ends the thread; what is parked is 
  * to go on waiting; any other negative errno is sent as the answer. done(arg) is called once, after the answer; it frees arg.
  * The first attempt comes at once: what changed before the parking is not missed. Answers by itself when parking fails. */
 void wait_park(fuse_req_t req, uint64_t ino, int (*attempt)(void *arg, fuse_req_t req), void (*done)(void *arg), void *arg);
+
+/* By each worker after each request, before it looks for the next: tries what is to be tried, if nobody is at it. */
+void wait_run_ready(struct fs *fs);
 
 /* poll(2): notifies ph (taken) once when one of `events` (READY_...) is there on the handle. */
 int poll_watch(struct handle *h, struct fuse_pollhandle *ph, uint32_t events);
