@@ -127,12 +127,15 @@ class Dios(System):
         self.tool('init', self.data)
         self.up()
 
-    def up(self):
+    def mount(self):
         options = ['-o', ','.join(self.options)] if self.options else []
         mounted = subprocess.run([os.path.join(self.tools, 'mount.dios'), self.data, self.folder, *options],
                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.environment, check=False)
         if mounted.returncode != 0:
             raise RuntimeError(f'{self.name} does not mount: {mounted.stderr.strip()}')
+
+    def up(self):
+        self.mount()
         self.ask()
         with open(os.path.join(self.folder, '.dios/config'), encoding='utf-8') as f:
             config = dict(line.strip().split(' = ', 1) for line in f if ' = ' in line)

@@ -18,7 +18,7 @@ static const struct { const char *name; void (*run)(const struct sizes *s); } wo
 	{ "stat_again", stat_again }, { "read_files", read_files }, { "read_files_again", read_files_again }, { "unlink_files", unlink_files },
 	{ "acquire_commit", acquire_commit }, { "commit_write", commit_write }, { "bare_ioctl", bare_ioctl }, { "plain_write", plain_write },
 	{ "stream_batched", stream_batched }, { "stream_single", stream_single }, { "plain_stream", plain_stream }, { "run_task", run_task },
-	{ "fork_exec", fork_exec },
+	{ "fork_exec", fork_exec }, { "many_files", many_files },
 };
 
 void fail(const char *format, ...)

@@ -43,6 +43,7 @@ void stat_again(const struct sizes *s);
 void read_files(const struct sizes *s);
 void read_files_again(const struct sizes *s);
 void unlink_files(const struct sizes *s);
+void many_files(const struct sizes *s);
 void acquire_commit(const struct sizes *s);
 void commit_write(const struct sizes *s);
 void bare_ioctl(const struct sizes *s);

@@ -80,6 +80,32 @@ void read_files_again(const struct sizes *s)
 	say_rate(s->files, read_each(s));
 }
 
+#define FOLDER_FILES 1000u
+#define TINY 100u              /* bytes */
+
+/* As many small objects as there is patience for, a thousand in a folder; says how many there are after each folder. */
+void many_files(const struct sizes *s)
+{
+	char path[4096], *data = buffer_make(SMALL);
+
+	for (uint64_t i = 0; i < s->files; i++) {
+		if (i % FOLDER_FILES == 0) {
+			snprintf(path, sizeof(path), "%s/%06" PRIu64, s->folder, i / FOLDER_FILES);
+			if (mkdir(path, 0755) < 0)
+				fail("%s", path);
+			printf("files %" PRIu64 "\n", i);
+			fflush(stdout);
+		}
+		snprintf(path, sizeof(path), "%s/%06" PRIu64 "/file-%06" PRIu64, s->folder, i / FOLDER_FILES, i);
+		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+		if (fd < 0)
+			fail("%s", path);
+		file_write(fd, data, TINY, 0);
+		if (close(fd) < 0)
+			fail("%s", path);
+	}
+}
+
 void unlink_files(const struct sizes *s)
 {
 	char path[4096];

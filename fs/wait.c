@@ -137,6 +137,7 @@ static void item_stall(struct waiters *w, struct item *i)
 		return;
 	i->stalled = true;
 	w->stalled++;
+	pthread_cond_signal(&w->wake);       /* it is the thread that looks again, at times */
 }
 
 static void queue_stalled(struct waiters *w)                   /* the lock is held */

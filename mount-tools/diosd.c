@@ -23,7 +23,7 @@
 #include "store/why.h"
 
 #define CONFIG_FILE "/etc/dios/dios.conf"
-#define CACHE_BYTES (256ull << 20)         /* of the state's store */
+#define CACHE_BYTES (96ull << 20)          /* of the state's store: with cache.entries and the rest the daemon stays under 200 MiB */
 #define DIRTY_MAX (32ull << 20)
 #define STAGE_MAX (256ull << 20)
 #define MAINTENANCE_MAX_MS 1000            /* the longest sleep between two looks at what is due */
