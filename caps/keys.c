@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 #include "base/error.h"
 #include "caps/bigendian.h"
@@ -89,4 +90,17 @@ int key_unseal(const uint8_t cluster_key[static CLUSTER_KEY_SIZE], uint32_t real
 	EVP_CIPHER_CTX_free(cipher);
 	token_key_done(&key);
 	return r;
+}
+
+int keys_prepare(void)
+{
+	static const uint8_t zeros[CLUSTER_KEY_SIZE];
+	uint8_t sealed[KEY_SEALED_SIZE], tag[EVP_MAX_MD_SIZE];
+	struct token_key key = { .id = 1 };
+	size_t size;
+	int r = key_seal(zeros, &random_system, 0, &key, sealed, sizeof(sealed), &size);
+
+	if (r == 0)
+		r = key_unseal(zeros, 0, sealed, size, &key);
+	return r < 0 || !HMAC(EVP_sha256(), zeros, sizeof(zeros), zeros, sizeof(zeros), tag, NULL) ? -ENOMEM : 0;
 }

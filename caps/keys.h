@@ -20,6 +20,9 @@ int key_seal(const uint8_t cluster_key[static CLUSTER_KEY_SIZE], struct random_s
 /* -EBADMSG: not the form above, tampered with, of another realm, or sealed under another cluster's key; -ENOMEM. */
 int key_unseal(const uint8_t cluster_key[static CLUSTER_KEY_SIZE], uint32_t realm, const uint8_t *data, size_t size,
 	struct token_key *ret_key);
+/* Has the algorithms of this folder loaded, once, at a program's start: OpenSSL does not survive memory that runs out while it loads
+ * them. -ENOMEM. */
+int keys_prepare(void);
 /* Wipes a key that is no longer needed, in a way the compiler keeps. */
 void token_key_done(struct token_key *key);
 

@@ -143,7 +143,9 @@ int cluster_open(struct store *store, struct clock *clock, struct random_source 
 	c->store = store;
 	c->clock = clock;
 	c->random = random;
-	int r = shard_open(store, clock, random, &options, &c->shard);
+	int r = keys_prepare();
+	if (r == 0)
+		r = shard_open(store, clock, random, &options, &c->shard);
 	if (r == 0)
 		r = start_client(c);
 	if (r == 0)
@@ -221,6 +223,16 @@ void cluster_redo_forget(struct cluster *c, struct redo *redo)
 int cluster_sync(struct cluster *c)
 {
 	return client_sync(c->client);
+}
+
+int cluster_settle(struct cluster *c)
+{
+	return shard_settle(c->shard);
+}
+
+bool cluster_stopped(struct cluster *c)
+{
+	return shard_stopped(c->shard);
 }
 
 int cluster_maintain(struct cluster *c)

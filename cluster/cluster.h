@@ -25,7 +25,10 @@ int cluster_redone(struct cluster *c, struct result *ret_result);
 void cluster_redo_keep(struct cluster *c, const struct redo *redo);
 /* The request has been answered, or has had no effect and begins anew. */
 void cluster_redo_forget(struct cluster *c, struct redo *redo);
+/* 0: the state tells the outcome of every command that ended with -EIO. Else not yet: -ENOMEM, -ENOSPC, -EMFILE; -EIO: not before the next start. */
+int cluster_settle(struct cluster *c);
 int cluster_sync(struct cluster *c);                            /* everything acknowledged before the call is on stable storage */
+bool cluster_stopped(struct cluster *c);                         /* see shard_stopped */
 int cluster_maintain(struct cluster *c);                        /* see shard_maintain: every second or so */
 /* Makes the client's loopback lose and repeat messages. For tests and the simulation: single-threaded. NULL: no more. */
 int cluster_set_faults(struct cluster *c, const struct rpc_loopback_faults *faults);

@@ -247,7 +247,7 @@ int raft_group_submit(struct raft_group *g, const struct slice *data, size_t cou
 	uint64_t first = last_index(g) + 1;
 
 	if (!raft_group_reserve((void **)&g->scratch, &g->scratch_capacity, count, sizeof(*g->scratch)))
-		return -EAGAIN;
+		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		g->scratch[i] = (struct raft_entry){ .term = g->raft.current_term, .type = (enum raft_entry_type)type, .batch = &batch,
 			.buf = { .base = (void *)(uintptr_t)data[i].data, .len = data[i].size } };

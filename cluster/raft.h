@@ -101,7 +101,7 @@ void raft_group_close(struct raft_group *g);
 int raft_group_tick(struct raft_group *g, int64_t now_ms, struct raft_group_actions *ret_actions);
 /* -EBADMSG: malformed, or what no correct member sends; it was dropped and did no harm. */
 int raft_group_receive(struct raft_group *g, int64_t now_ms, const struct raft_group_message *message, struct raft_group_actions *ret_actions);
-/* -EAGAIN: certainly not proposed: not the leader, or too much is uncommitted. The commands are borrowed until the next event. The
+/* -EAGAIN, -ENOMEM: certainly not proposed: not the leader, or too much is uncommitted; no memory. The commands are borrowed until the next event. The
  * first one's index is ret_actions->entries[0].index. */
 int raft_group_propose(struct raft_group *g, int64_t now_ms, const struct slice *commands, size_t count, struct raft_group_actions *ret_actions);
 /* Proposes a change of one member. -EAGAIN: not the leader, no entry of this term is committed yet, another change is under way, or the

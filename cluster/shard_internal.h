@@ -21,9 +21,10 @@ struct shard {
 
 	/* Under lock (LOCK_SHARD): the core, and the one applier of the state. */
 	struct lock lock;
-	struct raft_group *group;
+	struct raft_group *group;        /* NULL: to be made again */
 	int64_t now_ms;                  /* the core's time: never goes back */
 	uint64_t last_index, term;       /* of the log's last entry, and of this leader */
+	uint64_t commit_index;           /* what is committed; the state may be behind it */
 	struct raft_group_members members;
 	uint64_t members_index;          /* as applied */
 	struct buffer entry;             /* one entry, read back from the log */
@@ -35,11 +36,12 @@ struct shard_proposal { uint64_t index; struct slice command; struct result *ret
 
 int64_t shard_now_ms(struct shard *s);
 /* Does what the core asks for, and what follows from that, until nothing does. The proposal's entry is in the log already; NULL: none.
- * lock held. */
+ * A negative errno that is not the shard's end leaves a core to be made again, or entries to be applied. lock held. */
 int shard_perform(struct shard *s, const struct raft_group_actions *actions, const struct shard_proposal *proposal);
 /* Stops the shard for good, and says why, once. Returns -EIO. lock held. */
 int shard_stop(struct shard *s, const char *what, int error);
 
+/* Makes the core from log and state. On failure there is none. lock held. */
 int shard_recover(struct shard *s);
 
 #endif

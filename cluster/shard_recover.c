@@ -155,5 +155,9 @@ int shard_recover(struct shard *s)
 	if (r == 0)
 		r = start_core(s, &group, &replay);
 	replay_done(&replay);
+	if (r < 0) {
+		raft_group_close(s->group);
+		s->group = NULL;
+	}
 	return r;
 }

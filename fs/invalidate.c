@@ -3,7 +3,7 @@
  *
  * Where nothing is to be waited for, its thread is not woken: an answer that promises what the queue has done already, and attributes of a
  * node that the request holds open. The kernel forgets those under no lock but its own short one. */
-#include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/counter.h"
@@ -11,20 +11,27 @@
 #include "fs/invalidate.h"
 #include "fs/pages.h"
 
+#define SPARE_NOTES 256u   /* for when there is no memory: an invalidation that gets lost leaves old pages in the kernel for good */
+
 enum note_kind { NOTE_NODE, NOTE_ENTRY, NOTE_THEN };
 
 struct note {
 	struct note *next;
-	enum note_kind kind;
+	#define SPARE_NOTES 256u   /* for when there is no memory: an invalidation that gets lost leaves old pages in the kernel for good */
+
+enum note_kind kind;
 	uint64_t node;
 	int64_t offset, size;       /* NOTE_NODE: bytes; offset -1: attributes only; size 0: to the end */
 	void (*then)(void *arg, fuse_req_t req);
 	void *arg;
 	fuse_req_t req;
 	struct slot_ref slot;
+	bool is_spare;
 	size_t name_size;
 	char name[];
 };
+
+struct spare_note { struct note note; char name[NAME_MAX + 1]; };
 
 struct notifier {
 	struct fs *fs;
@@ -33,6 +40,8 @@ struct notifier {
 	pthread_cond_t wake;
 	struct note *first, *last;
 	bool busy;                  /* the thread is at work on one that is in the queue no more */
+	struct spare_note *spares;
+	struct note *spare;         /* those that are free */
 	bool ending;
 	struct pages pages;
 };
@@ -43,6 +52,42 @@ static _Thread_local uint64_t held_node;
 COUNTER(sent, "dios_fs_invalidations_total", "nodes and names that the kernel was told to forget");
 COUNTER(direct, "dios_fs_invalidations_direct_total", "nodes of which only attributes were to be forgotten, without the notifier");
 COUNTER(lost, "dios_fs_invalidations_lost_total", "invalidations that could not be queued or sent");
+
+/* NULL: no memory, and no spare one is left. */
+static struct note *note_new(struct notifier *q, enum note_kind kind, const char *name, size_t name_size)
+{
+	struct note *n = calloc(1, sizeof(*n) + name_size + 1);
+
+	if (!n && name_size <= NAME_MAX) {
+		LOCK_GUARD(&q->lock);
+		n = q->spare;
+		if (n) {
+			q->spare = n->next;
+			memset(n, 0, sizeof(struct spare_note));
+			n->is_spare = true;
+		}
+	}
+	if (!n) {
+		counter_add(&lost, 1);
+		return NULL;
+	}
+	n->kind = kind;
+	n->name_size = name_size;
+	if (name_size > 0)
+		memcpy(n->name, name, name_size);
+	return n;
+}
+
+/* lock held. */
+static void note_free(struct notifier *q, struct note *n)
+{
+	if (!n->is_spare) {
+		free(n);
+		return;
+	}
+	n->next = q->spare;
+	q->spare = n;
+}
 
 static void sent_was(uint64_t node, int r)
 {
@@ -64,15 +109,16 @@ static void note_send(struct fs *fs, const struct note *n)
 	sent_was(n->node, fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->offset, n->size));
 }
 
-static void note_finish(struct fs *fs, struct note *n)
+static void note_finish(struct notifier *q, struct note *n)
 {
 	if (n->kind == NOTE_THEN) {
-		request_resume(fs, n->slot);
+		request_resume(q->fs, n->slot);
 		n->then(n->arg, n->req);
-		request_suspend(fs, n->slot, false);
-		slot_release(fs, n->slot);
+		request_suspend(q->fs, n->slot, false);
+		slot_release(q->fs, n->slot);
 	}
-	free(n);
+	LOCK_GUARD(&q->lock);
+	note_free(q, n);
 }
 
 static struct note *queue_take(struct notifier *q)
@@ -99,7 +145,7 @@ static void *notifier_main(void *arg)
 	while ((n = queue_take(q))) {
 		if (n->kind != NOTE_THEN)
 			note_send(q->fs, n);
-		note_finish(q->fs, n);
+		note_finish(q, n);
 	}
 	return NULL;
 }
@@ -110,11 +156,21 @@ int notifier_new(struct fs *fs, struct notifier **ret_notifier)
 
 	if (!q)
 		return -ENOMEM;
+	q->spares = calloc(SPARE_NOTES, sizeof(*q->spares));
+	if (!q->spares) {
+		free(q);
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < SPARE_NOTES; i++) {
+		q->spares[i].note.next = q->spare;
+		q->spare = &q->spares[i].note;
+	}
 	q->fs = fs;
 	lock_init(&q->lock, "fs.notifier", LOCK_LEAF);
 	pthread_cond_init(&q->wake, NULL);
 	int r = pthread_create(&q->thread, NULL, notifier_main, q);
 	if (r != 0) {
+		free(q->spares);
 		free(q);
 		return -r;
 	}
@@ -133,10 +189,11 @@ void notifier_free(struct notifier *q)
 	pthread_join(q->thread, NULL);
 	for (struct note *n = q->first, *next; n; n = next) {
 		next = n->next;
-		note_finish(q->fs, n);
+		note_finish(q, n);
 	}
 	pthread_cond_destroy(&q->wake);
 	lock_done(&q->lock);
+	free(q->spares);
 	free(q);
 }
 
@@ -150,7 +207,7 @@ static void queue_put(struct notifier *q, struct note *n)
 {
 	LOCK_GUARD(&q->lock);
 	if (q->last && note_covers(q->last, n)) {
-		free(n);
+		note_free(q, n);
 		return;
 	}
 	if (q->last)
@@ -163,14 +220,12 @@ static void queue_put(struct notifier *q, struct note *n)
 
 static void queue_node(struct fs *fs, uint64_t node, int64_t offset, int64_t size)
 {
-	struct note *n = calloc(1, sizeof(*n));
+	struct note *n = note_new(fs->notifier, NOTE_NODE, NULL, 0);
 
 	if (!n) {
-		counter_add(&lost, 1);
 		log_error("fs", "no memory: cached pages of a node may be old node=%llu", (unsigned long long)node);
 		return;
 	}
-	n->kind = NOTE_NODE;
 	n->node = node;
 	n->offset = offset;
 	n->size = size;
@@ -201,17 +256,13 @@ void invalidate_range(struct fs *fs, uint64_t node, uint64_t offset, uint64_t si
 
 void invalidate_entry(struct fs *fs, uint64_t parent, const char *name, size_t size)
 {
-	struct note *n = calloc(1, sizeof(*n) + size + 1);
+	struct note *n = note_new(fs->notifier, NOTE_ENTRY, name, size);
 
 	if (!n) {
-		counter_add(&lost, 1);
 		log_error("fs", "no memory: a cached name may be old directory=%llu", (unsigned long long)parent);
 		return;
 	}
-	n->kind = NOTE_ENTRY;
 	n->node = parent;
-	n->name_size = size;
-	memcpy(n->name, name, size);
 	queue_put(fs->notifier, n);
 }
 
@@ -224,13 +275,12 @@ static bool queue_is_done(struct notifier *q)
 void invalidate_then(fuse_req_t req, void (*then)(void *arg, fuse_req_t req), void *arg)
 {
 	struct fs *fs = fs_of(req);
-	struct note *n = queue_is_done(fs->notifier) ? NULL : calloc(1, sizeof(*n));
+	struct note *n = queue_is_done(fs->notifier) ? NULL : note_new(fs->notifier, NOTE_THEN, NULL, 0);
 
 	if (!n) {
 		then(arg, req);
 		return;
 	}
-	n->kind = NOTE_THEN;
 	n->then = then;
 	n->arg = arg;
 	n->req = req;

@@ -4,7 +4,7 @@
  * part of these numbers, and gives it back when it is closed. One lock guards table and parts. Who waits is not written down: every
  * release wakes all, and the first to ask again gets it. */
 #include <assert.h>
-#include <uthash.h>
+#include "base/hash.h"
 
 #include "fs/ioctl_calls.h"
 #include "fs/session.h"
@@ -60,6 +60,10 @@ static struct mutex *find_or_make(struct ioctl_mutexes *ms, uint64_t ino)
 		return NULL;
 	m->ino = ino;
 	HASH_ADD(hh, ms->table, ino, sizeof(m->ino), m);
+	if (!hash_added(hh, m)) {
+		free(m);
+		return NULL;
+	}
 	return m;
 }
 

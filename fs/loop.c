@@ -13,6 +13,7 @@
 #include "base/counter.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "fs/handle.h"
 #include "fs/loop.h"
 #include "fs/slot.h"
 #include "fs/spin.h"
@@ -138,6 +139,18 @@ static void keep_init(struct fs *fs, const struct fuse_in_header *in)
 	request.init_flags = body->flags;
 }
 
+/* The kernel releases a handle once. Without memory for the request libfuse answers it by itself, and the handle would stay. */
+static void release_for_sure(struct fs *fs, const struct fuse_in_header *in)
+{
+	const struct fuse_release_in *body = (const void *)(in + 1);
+
+	if (in->len < sizeof(*in) + sizeof(*body))
+		return;
+	struct handle *h = handle_get(fs->handles, body->fh);
+	if (h)
+		handle_free(fs->handles, h);
+}
+
 /* What is to be known of a request before libfuse sees it, which takes things out. */
 static void note_request(struct fs *fs, const struct fuse_in_header *in)
 {
@@ -173,6 +186,8 @@ void loop_serve(struct fs *fs, uint32_t slot, struct fuse_buf *buf)
 	redo_enter(&fs->region->slots[slot].redo);
 	note_request(fs, in);
 	fuse_session_process_buf(fs->session, buf);
+	if (opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR)
+		release_for_sure(fs, in);
 	redo_leave();
 	request.serving = SLOT_NONE;
 	request.init_flags = 0;

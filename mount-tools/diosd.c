@@ -26,6 +26,7 @@
 #define CACHE_BYTES (96ull << 20)          /* of the state's store: with cache.entries and the rest the daemon stays under 200 MiB */
 #define DIRTY_MAX (32ull << 20)
 #define STAGE_MAX (256ull << 20)
+#define EXIT_STOPPED 3
 #define MAINTENANCE_MAX_MS 1000            /* the longest sleep between two looks at what is due */
 
 struct arguments { int device_fd, region_fd, control_fd, keep_fd; const char *config_file, *data, *mount; };
@@ -127,6 +128,11 @@ static void *maintenance_main(void *arg)
 	do {
 		int64_t due_ns = objects_run_due(d->objects);
 		diosd_health_look(d);
+		if (cluster_stopped(d->cluster)) {
+			/* As if it had been killed: its holder starts another, which believes the disk alone (R6). */
+			log_error("diosd", "nothing can be written any more: ending, to begin again from disk");
+			_exit(EXIT_STOPPED);
+		}
 		int64_t ms = due_ns <= 0 ? 0 : (due_ns + NS_PER_MS - 1) / NS_PER_MS;
 		if (poll(&stop, 1, ms < MAINTENANCE_MAX_MS ? (int)ms : MAINTENANCE_MAX_MS) < 0 && errno != EINTR)
 			log_error("diosd", "poll errno=%d", errno);

@@ -123,6 +123,7 @@ static int commit_blocks(struct plan *p, struct disk_file *file, bool durable)
 		if (p->row_bytes + BLOCK_SIZE > ROW_BYTES_MAX || tail_far) {
 			uint64_t reach = block * BLOCK_SIZE;
 			int r = plan_propose(p, reach > o->record.size ? reach : o->record.size, 0, false);
+			o->unknown_blocks = block;
 			if (r < 0) return r;
 			o->committed_blocks = block;
 			r = rows_wait(o);

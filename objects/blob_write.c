@@ -32,6 +32,7 @@ void blob_dirty_clear(struct object *o)
 	o->staged_bytes = o->tail_bytes = 0;
 	o->moving = o->publishing = false;
 	o->committed_blocks = 0;
+	o->unknown_version = 0;
 	table_clear_dirty(o);
 }
 

@@ -82,7 +82,7 @@ int capability_verify(struct objects *os, const char *text, size_t size, const s
 	struct token_grant grant;
 	e = token_verify(&token, &key, attributes.record.cap_epoch, &context, &grant);
 	explicit_bzero(&key, sizeof(key));
-	if (e < 0) return -EACCES;
+	if (e < 0) return e == -ENOMEM ? e : -EACCES;
 	if (state_token_revoked(state, token.id)) return -EACCES;
 	*ret_ino = ino;
 	*ret_grant = grant;

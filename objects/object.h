@@ -15,7 +15,7 @@
 #define DIOS_OBJECTS_OBJECT_H
 
 #include <stdatomic.h>
-#include <uthash.h>
+#include "base/hash.h"
 #include "base/lock.h"
 #include "objects/extents.h"
 #include "objects/objects.h"
@@ -59,6 +59,8 @@ struct object {
 	int64_t dirty_since_ns;       /* boot clock */
 	uint64_t stage_seq;           /* highest sequence number staged */
 	uint64_t committed_blocks;    /* those below are committed as they are: by the first commands of a commit of which a later one failed */
+	uint64_t unknown_version;     /* a commit's outcome is not known: it was carried out if the record has this version; 0: none */
+	uint64_t unknown_blocks;      /* committed_blocks then; UINT64_MAX: all is committed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
 	uint64_t row_first;           /* the state has no row before this block */
@@ -116,7 +118,7 @@ struct objects {
 
 	struct lock watch_lock;
 	pthread_cond_t watch_done;
-	struct watch *watches;        /* hash of lists, by ino */
+	struct watched *watches;      /* hash of lists, by ino */
 	_Atomic unsigned watch_count;
 
 	_Atomic unsigned publishing;  /* commit_writes under way: side files may have no row yet */
@@ -125,6 +127,7 @@ struct objects {
 	uint64_t absorb_after;        /* where absorbing goes on */
 	int64_t next_absorb_ns;       /* after a failure */
 	_Atomic bool absorb_wanted;
+	_Atomic bool unsettled;       /* the outcome of a command is not known */
 	_Atomic bool unsynced;        /* something was acknowledged since the last sync */
 	_Atomic bool orphans_kept;    /* an earlier daemon's handles are not open again yet: no orphan is freed (D5) */
 	int64_t next_sync_ns;
@@ -146,6 +149,7 @@ void object_release(struct object *o);
 void object_hold(struct object *o);                 /* another hold, by somebody who has one */
 void object_drop(struct object *o);                 /* a hold, not locked */
 void table_forget(struct objects *os, const struct result *result, uint64_t except_ino);   /* the records touched are stale */
+void table_forget_all(struct objects *os);          /* the outcome of a command is not known: every record may be stale, until the cluster has settled */
 void table_mark_dirty(struct object *o);            /* locked: put into the dirty list, held by it */
 void table_clear_dirty(struct object *o);           /* locked */
 struct object *table_oldest_dirty(struct objects *os, int64_t older_than_ns);   /* held, not locked; NULL */

@@ -121,7 +121,12 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	/* Before: also if the outcome stays unknown, absorbing begins early enough. */
 	if (p->row_count > 0 && p->rows[0].block < o->row_first) o->row_first = p->rows[0].block;
 	struct result result;
+	uint64_t version = o->record.version;
 	int r = object_propose(o->os, o, &p->command, durable, &result);
+	if (r == -EIO) {
+		o->unknown_version = version + 1;
+		o->unknown_blocks = UINT64_MAX;
+	}
 	if (r < 0) return r;
 	if (blob_unabsorbed(o)) atomic_store(&o->os->absorb_wanted, true);
 	plan_reset_rows(p);

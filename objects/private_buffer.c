@@ -6,7 +6,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <uthash.h>
+#include "base/hash.h"
 #include "base/counter.h"
 #include "base/error.h"
 #include "base/lock.h"
@@ -74,6 +74,10 @@ static int take_share(struct private_buffers *bs, uint32_t uid, size_t size)
 		if (!u) return -ENOMEM;
 		u->uid = uid;
 		HASH_ADD(hh, bs->users, uid, sizeof(u->uid), u);
+		if (!hash_added(hh, u)) {
+			free(u);
+			return -ENOMEM;
+		}
 	}
 	u->bytes += size;
 	bs->bytes += size;
@@ -114,6 +118,17 @@ static void destroy(struct private_buffer *b)
 	free(b);
 }
 
+/* In both tables or in none. */
+static int enlist(struct private_buffers *bs, struct private_buffer *b)
+{
+	HASH_ADD(hh, bs->table, id, PRIVATE_BUFFER_ID_SIZE, b);
+	if (!hash_added(hh, b)) return -ENOMEM;
+	HASH_ADD(hh_number, bs->numbers, number, sizeof(b->number), b);
+	if (hash_added(hh_number, b)) return 0;
+	HASH_DEL(bs->table, b);
+	return -ENOMEM;
+}
+
 int private_buffer_create(struct private_buffers *bs, const void *owner, uint32_t uid, size_t size, struct private_buffer **ret_buffer)
 {
 	if (size == 0) return -EINVAL;
@@ -133,12 +148,8 @@ int private_buffer_create(struct private_buffers *bs, const void *owner, uint32_
 	}
 	r = map_memory(b);
 	lock_acquire(&bs->lock);
-	if (r < 0) {
-		give_share_back(bs, uid, size);
-	} else {
-		HASH_ADD(hh, bs->table, id, PRIVATE_BUFFER_ID_SIZE, b);
-		HASH_ADD(hh_number, bs->numbers, number, sizeof(b->number), b);
-	}
+	if (r == 0) r = enlist(bs, b);
+	if (r < 0) give_share_back(bs, uid, size);
 	lock_release(&bs->lock);
 	if (r < 0) {
 		destroy(b);

@@ -31,7 +31,7 @@ int object_propose(struct objects *os, struct object *o, struct command *c, bool
 	int r = c->counts ? object_redone(os, o, ret_result) : 0;
 	if (r > 0) return durable ? cluster_sync(os->cluster) : 0;
 	if (r == 0) r = cluster_propose(os->cluster, c, durable, ret_result);
-	if (r == -EIO && o) atomic_store(&o->stale, true);   /* the outcome is not known: it may have been applied */
+	if (r == -EIO) table_forget_all(os);   /* the outcome is not known yet */
 	if (r < 0) return r;
 	if (!durable) atomic_store(&os->unsynced, true);
 	if (o && ret_result->has_record && ret_result->record.ino == o->ino) o->record = ret_result->record;

@@ -9,10 +9,11 @@
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-static void reference_register(struct reference *r)
+static int reference_register(struct reference *r)
 {
 	LOCK_GUARD(&r->os->table_lock);
 	HASH_ADD(hh, r->os->references, id, REFERENCE_ID_SIZE, r);
+	return hash_added(hh, r) ? 0 : -ENOMEM;
 }
 
 static int produced_check(const struct object *o, const struct reference_options *options)
@@ -40,9 +41,12 @@ int reference_make(struct object *o, const struct reference_options *options, st
 	errors_mark_seen(r, o);
 	atomic_store(&r->count, 1);
 	random_fill(cluster_random(o->os->cluster), r->id, sizeof(r->id));
+	if (reference_register(r) < 0) {
+		free(r);
+		return -ENOMEM;
+	}
 	if (o->opens++ == 0 && !o->is_dirty) lease_want(o, LEASE_EXCLUSIVE);
 	if (o->record.kind == KIND_STREAM) stream_opened(o, r);
-	reference_register(r);
 	*ret_reference = r;
 	return 0;
 }

@@ -35,6 +35,10 @@ static void note(struct objects *os, uint64_t ino, int64_t due_ns, bool end)
 		if (!a) return;
 		*a = (struct stream_age){ .ino = ino, .due_ns = due_ns };
 		HASH_ADD(hh, os->stream_ages, ino, sizeof(a->ino), a);
+		if (!hash_added(hh, a)) {
+			free(a);
+			return;
+		}
 	}
 	if (due_ns < a->due_ns) a->due_ns = due_ns;
 	a->end |= end;
@@ -80,11 +84,13 @@ void stream_age_run(struct objects *os)
 	size_t count = take_due(os, now_ns, due);
 	for (size_t i = 0; i < count; i++) {
 		struct object *o;
-		if (object_acquire(os, due[i].ino, &o) < 0) continue;   /* gone */
-		int r = stream_tidy(o, due[i].end);
-		if (r == 0) stream_age_note(o);
-		object_release(o);
-		if (r == 0) continue;
+		int r = object_acquire(os, due[i].ino, &o);
+		if (r == 0) {
+			r = stream_tidy(o, due[i].end);
+			if (r == 0) stream_age_note(o);
+			object_release(o);
+		}
+		if (r == 0 || r == -ENOENT) continue;
 		log_warning("objects", "a stream could not be %s ino=%llu error=%d: it is tried again", due[i].end ? "ended" : "trimmed", (unsigned long long)due[i].ino, -r);
 		note(os, due[i].ino, now_ns + RETRY_NS, due[i].end);
 	}

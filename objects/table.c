@@ -109,6 +109,10 @@ static int object_find_held(struct objects *os, uint64_t ino, struct object **re
 		o = object_new(os, ino);
 		if (!o) return -ENOMEM;
 		HASH_ADD(hh, os->table, ino, sizeof(ino), o);
+		if (!hash_added(hh, o)) {
+			object_free(o);
+			return -ENOMEM;
+		}
 	}
 	if (o->gone) return -ENOENT;
 	idle_remove(os, o);
@@ -117,15 +121,32 @@ static int object_find_held(struct objects *os, uint64_t ino, struct object **re
 	return 0;
 }
 
+/* A commit whose outcome was not known: the version shows it. */
+static void settle_commit(struct object *o)
+{
+	bool done = o->unknown_version != 0 && o->record.version >= o->unknown_version;
+	o->unknown_version = 0;
+	if (!done || !o->is_dirty) return;
+	if (o->unknown_blocks == UINT64_MAX) blob_dirty_clear(o);
+	else o->committed_blocks = o->unknown_blocks;
+}
+
 int object_refresh(struct object *o)
 {
+	struct objects *os = o->os;
 	/* Cleared before the record is read: a command applied in between sets it again. */
 	bool stale = atomic_exchange(&o->stale, false);
 	if (o->loaded && !stale) return 0;
-	int r = state_get(cluster_state(o->os->cluster, o->ino), o->ino, &o->record);
-	if (r == 0) o->loaded = true;
-	else atomic_store(&o->stale, true);
-	return r;
+	int r = 0;
+	if (atomic_exchange(&os->unsettled, false) && (r = cluster_settle(os->cluster)) < 0) atomic_store(&os->unsettled, true);
+	if (r == 0) r = state_get(cluster_state(os->cluster, o->ino), o->ino, &o->record);
+	if (r < 0) {
+		atomic_store(&o->stale, true);
+		return r;
+	}
+	o->loaded = true;
+	settle_commit(o);
+	return 0;
 }
 
 /* A failed refresh unlocks. */
@@ -229,6 +250,14 @@ void table_forget(struct objects *os, const struct result *result, uint64_t exce
 	}
 }
 
+void table_forget_all(struct objects *os)
+{
+	atomic_store(&os->unsettled, true);
+	LOCK_GUARD(&os->table_lock);
+	struct object *o, *next;
+	HASH_ITER(hh, os->table, o, next) atomic_store(&o->stale, true);
+}
+
 void table_mark_dirty(struct object *o)
 {
 	struct objects *os = o->os;
@@ -311,11 +340,12 @@ size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max)
 		}
 		if (!o) {
 			o = object_new(os, ino);   /* a mark that keeps the inode from being opened while it goes */
-			if (!o) {
+			if (o) HASH_ADD(hh, os->table, ino, sizeof(ino), o);
+			if (!o || !hash_added(hh, o)) {
+				if (o) object_free(o);
 				os->reap.inos[kept++] = ino;
 				continue;
 			}
-			HASH_ADD(hh, os->table, ino, sizeof(ino), o);
 		}
 		idle_remove(os, o);
 		o->gone = true;

@@ -4,14 +4,20 @@
 
 enum watch_phase { WATCH_ARMED, WATCH_FIRING, WATCH_DONE };
 
-struct watch {
+/* The watches of one object. Made with the first, so that taking any of them out needs no memory. */
+struct watched {
 	uint64_t ino;
+	struct watch *list;
+	UT_hash_handle hh;
+};
+
+struct watch {
+	struct watched *watched;     /* while armed */
 	struct objects *os;
 	void (*changed)(void *arg);
 	void *arg;
 	enum watch_phase phase;
-	struct watch *next, *prev;   /* others of this inode; the first one is in the hash */
-	UT_hash_handle hh;
+	struct watch *next, *prev;
 };
 
 void watch_init(struct objects *os)
@@ -26,42 +32,53 @@ void watch_done(struct objects *os)
 	lock_done(&os->watch_lock);
 }
 
+static struct watched *watched_get(struct objects *os, uint64_t ino)
+{
+	struct watched *d;
+	HASH_FIND(hh, os->watches, &ino, sizeof(ino), d);
+	if (d) return d;
+	d = calloc(1, sizeof(*d));
+	if (!d) return NULL;
+	d->ino = ino;
+	HASH_ADD(hh, os->watches, ino, sizeof(ino), d);
+	if (hash_added(hh, d)) return d;
+	free(d);
+	return NULL;
+}
+
 int object_watch(struct objects *os, uint64_t ino, void (*changed)(void *), void *arg, struct watch **ret_watch)
 {
 	struct watch *w = calloc(1, sizeof(*w));
 	if (!w) return -ENOMEM;
-	*w = (struct watch){ .ino = ino, .os = os, .changed = changed, .arg = arg };
 	LOCK_GUARD(&os->watch_lock);
-	struct watch *first;
-	HASH_FIND(hh, os->watches, &ino, sizeof(ino), first);
-	if (first) {
-		w->next = first->next;
-		w->prev = first;
-		if (w->next) w->next->prev = w;
-		first->next = w;
-	} else {
-		HASH_ADD(hh, os->watches, ino, sizeof(ino), w);
+	struct watched *d = watched_get(os, ino);
+	if (!d) {
+		free(w);
+		return -ENOMEM;
 	}
+	*w = (struct watch){ .watched = d, .os = os, .changed = changed, .arg = arg, .next = d->list };
+	if (w->next) w->next->prev = w;
+	d->list = w;
 	atomic_fetch_add(&os->watch_count, 1);
 	*ret_watch = w;
 	return 0;
 }
 
 /* Locked. */
+static void watched_free(struct objects *os, struct watched *d)
+{
+	HASH_DEL(os->watches, d);
+	free(d);
+}
+
+/* Locked. */
 static void watch_remove(struct objects *os, struct watch *w)
 {
-	if (w->prev) {
-		w->prev->next = w->next;
-		if (w->next) w->next->prev = w->prev;
-	} else {
-		HASH_DEL(os->watches, w);
-		struct watch *heir = w->next;
-		if (heir) {
-			heir->prev = NULL;
-			HASH_ADD(hh, os->watches, ino, sizeof(heir->ino), heir);
-		}
-	}
-	w->next = w->prev = NULL;
+	struct watched *d = w->watched;
+	if (w->next) w->next->prev = w->prev;
+	if (w->prev) w->prev->next = w->next;
+	else d->list = w->next;
+	if (!d->list) watched_free(os, d);
 	atomic_fetch_sub(&os->watch_count, 1);
 }
 
@@ -82,15 +99,13 @@ void watch_fire(struct objects *os, uint64_t ino)
 {
 	if (atomic_load(&os->watch_count) == 0) return;
 	lock_acquire(&os->watch_lock);
-	struct watch *w;
-	HASH_FIND(hh, os->watches, &ino, sizeof(ino), w);
-	struct watch *list = w;
-	if (w) {
-		HASH_DEL(os->watches, w);
-		for (; w; w = w->next) {
-			w->phase = WATCH_FIRING;
-			atomic_fetch_sub(&os->watch_count, 1);
-		}
+	struct watched *d;
+	HASH_FIND(hh, os->watches, &ino, sizeof(ino), d);
+	struct watch *list = d ? d->list : NULL;
+	if (d) watched_free(os, d);
+	for (struct watch *w = list; w; w = w->next) {
+		w->phase = WATCH_FIRING;
+		atomic_fetch_sub(&os->watch_count, 1);
 	}
 	lock_release(&os->watch_lock);
 	while (list) {

@@ -67,10 +67,6 @@ static int serve(struct rpc_server *s, int64_t now_ns, const struct rpc_frame *f
 	counter_add(&requests, 1);
 	int r = h->function(h->arg, &request, reply);
 	assert(r <= 0);
-	if (r == 0)
-		r = buffer_error(&reply->body);
-	if (r == 0)
-		r = buffer_error(&reply->payload);
 	return r < RPC_FRAME_ERROR_MIN ? -EIO : r;
 }
 
@@ -82,6 +78,14 @@ static int dispatch(struct rpc_server *s, int64_t now_ns, const struct rpc_frame
 	buffer_init(&reply.body, RPC_BODY_MAX);
 	buffer_init(&reply.payload, RPC_PAYLOAD_MAX);
 	reply.error = serve(s, now_ns, f, body, payload, &reply);
+	/* Served, and no memory to tell: the answer is lost, and the client asks again. An error would say that nothing was done. */
+	int unsaid = reply.error ? 0 : buffer_error(&reply.body) ? buffer_error(&reply.body) : buffer_error(&reply.payload);
+	if (unsaid == -ENOMEM) {
+		rpc_reply_done(&reply);
+		return unsaid;
+	}
+	if (unsaid < 0)
+		reply.error = unsaid;
 
 	struct rpc_frame answer = { .flags = RPC_FRAME_REPLY | (f->flags & RPC_FRAME_UNCHECKED), .operation = f->operation, .error = reply.error,
 		.request_id = f->request_id, .from_node = s->node_id };

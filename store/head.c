@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
+#include "base/hash.h"
 
 #include "base/lock.h"
 #include "base/log.h"
@@ -160,15 +160,18 @@ static int file_get(struct heads *h, struct file_key key, bool create, struct he
 			r = file_open(h, path, create, &file, &made);
 		}
 		if (r < 0) return r;
+		unsigned folder = folder_index(key);
+		if (made) h->names[folder].made++;
 		head = calloc(1, sizeof(*head));
-		if (!head) {
+		if (head) {
+			*head = (struct head){ .key = key, .file = file, .name_number = h->names[folder].made };
+			HASH_ADD(hh, h->table, key, sizeof(key), head);
+		}
+		if (!head || !hash_added(hh, head)) {
+			free(head);
 			disk_close(file);
 			return -ENOMEM;
 		}
-		unsigned folder = folder_index(key);
-		if (made) h->names[folder].made++;
-		*head = (struct head){ .key = key, .file = file, .name_number = h->names[folder].made };
-		HASH_ADD(hh, h->table, key, sizeof(key), head);
 	}
 	idle_remove(h, head);
 	head->users++;

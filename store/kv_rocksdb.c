@@ -17,9 +17,10 @@
 #define MEMTABLE_MAX (64u << 20)       /* bytes each */
 #define OPEN_FILES 128                 /* descriptors: a table of 64 MiB each */
 #define MANIFEST_MAX (4 << 20)         /* bytes, then a new one is begun: it is read at each start */
-#define INFO_LOG_MAX (1 << 20)         /* bytes */
-#define INFO_LOGS 2
-#define INFO_LOG_WARNINGS 2            /* RocksDB's WARN_LEVEL */
+/* Above every level of RocksDB: it writes no line into a log file of its own, since it asserts that no second one follows one that could
+ * not be written, and a full disk would end the daemon. What fails is told by rocks_error. */
+#define INFO_LOG_NOTHING 6
+#define INFO_LOGS 2                    /* empty files */
 #define BLOCK_SIZE_BYTES (16 * 1024)   /* bytes of a table's block: inlined blobs and rows of 4 KiB are the bulk */
 #define BLOOM_BITS 10                  /* a key: one false positive in a hundred */
 #define FORMAT_VERSION 5               /* of tables: the newest that 7.8 reads */
@@ -335,8 +336,7 @@ static void set_options(struct rocks_kv *k, bool create, uint64_t memtable_bytes
 	/* Every library of the distribution can read it, and what is large here (users' bytes) is often compressed already. */
 	rocksdb_options_set_compression(o, rocksdb_no_compression);
 	rocksdb_options_set_max_manifest_file_size(o, MANIFEST_MAX);
-	rocksdb_options_set_info_log_level(o, INFO_LOG_WARNINGS);
-	rocksdb_options_set_max_log_file_size(o, INFO_LOG_MAX);
+	rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
 	rocksdb_options_set_keep_log_file_num(o, INFO_LOGS);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);

@@ -160,11 +160,17 @@ static int write_header(struct log *log, struct log_segment *segment)
 	int r = fault_point("log.header");
 	if (r == 0)
 		r = disk_pwrite(segment->file, bytes, sizeof(bytes), 0);
-	if (r == 0)
-		r = disk_sync(segment->file);
+	/* Whether it got there or not: this number is not used again. */
+	log->next_seq++;
 	if (r < 0)
 		return r;
-	log->next_seq++;
+	r = disk_sync(segment->file);
+	if (r < 0) {
+		lock_acquire(&log->lock);
+		log->error = -EIO;
+		lock_release(&log->lock);
+		return r;
+	}
 	segment->seq = h.seq;
 	segment->salt = h.salt;
 	segment->end = LOG_DATA_START;
@@ -204,11 +210,8 @@ int log_prepare_segment(struct log *log)
 		return r;
 	r = write_header(log, segment);
 	if (r < 0) {
-		/* Which header the disk has is not known; the file is left as it is, and read at the next start. */
-		log_segment_free(segment);
-		lock_acquire(&log->lock);
-		log->error = -EIO;
-		lock_release(&log->lock);
+		/* Which header the disk has is not known. Should the file come back, it has a number of its own and no beginning. */
+		segment_remove(log, segment);
 		return r;
 	}
 	log->ready = segment;

@@ -96,6 +96,13 @@ static int current_error(struct log *log, struct log_position *ret_synced)
 	return r;
 }
 
+bool log_failed(struct log *log)
+{
+	struct log_position synced;
+
+	return current_error(log, &synced) < 0;
+}
+
 int log_write_record(struct log *log, const struct log_record *record, struct log_position *ret_position)
 {
 	struct log_record r = *record;

@@ -15,7 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
+#include "base/hash.h"
 
 #include "base/crc32c.h"
 #include "base/fault.h"
@@ -125,6 +125,11 @@ static int segment_new(struct stage *s)
 	g->salt = h.salt;
 	g->end = STAGE_HEADER_SIZE;
 	HASH_ADD(hh, s->segments, id, sizeof(g->id), g);
+	if (!hash_added(hh, g)) {
+		keep_or_delete(s, g->file, g->number);
+		free(g);
+		return -ENOMEM;
+	}
 	struct segment *full = s->current;
 	s->current = g;
 	if (full && full->live == 0)
@@ -211,6 +216,10 @@ static int adopt(struct stage *s, const struct found *f)
 		return -ENOMEM;
 	*g = (struct segment){ .id = f->id, .number = f->number, .salt = f->salt, .file = f->file, .end = STAGE_HEADER_SIZE };
 	HASH_ADD(hh, s->segments, id, sizeof(g->id), g);
+	if (!hash_added(hh, g)) {
+		free(g);
+		return -ENOMEM;
+	}
 	if (f->id >= s->next_id)
 		s->next_id = f->id + 1;
 	return 0;

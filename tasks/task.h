@@ -11,7 +11,7 @@
 #define DIOS_TASKS_TASK_H
 
 #include <stdatomic.h>
-#include <uthash.h>
+#include "base/hash.h"
 #include "base/lock.h"
 #include "tasks/cgroup.h"
 #include "tasks/spec.h"

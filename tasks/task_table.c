@@ -82,7 +82,11 @@ int task_insert(struct tasks *t, struct task *task, const struct name *gang, uin
 	if (r < 0)
 		return r;
 	HASH_ADD(hh, t->table, ino, sizeof(task->ino), task);
-	return 0;
+	if (hash_added(hh, task))
+		return 0;
+	gang_leave(t, task->gang);
+	task->gang = NULL;
+	return -ENOMEM;
 }
 
 int task_adopt(struct tasks *t, struct task *task, uint64_t gang_id, const struct name *gang, uint32_t gang_size)
