@@ -30,6 +30,7 @@ struct fs_options {
 
 /* At a restart, before anything is proposed to the cluster: the results that requests under way may still ask for are kept (D2). */
 void fs_keep_results(const struct region *region, struct cluster *cluster);
+const char *fs_libfuse(void);     /* "3.17.2 private": version, and whether it is the system's or was built for dios */
 /* Does not touch the device yet, so that fs_invalidate can be given to objects_open. */
 int fs_new(const struct fs_options *options, struct fs **ret_fs);
 /* An invalidate callback of struct objects_options; arg is the fs. Until fs_start it does nothing: nothing is cached. */

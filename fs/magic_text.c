@@ -16,6 +16,15 @@
 #define LIBFUSE_FROM "system"
 #endif
 
+const char *fs_libfuse(void)
+{
+	static char text[64];
+
+	if (snprintf(text, sizeof(text), "%s %s", fuse_pkgversion(), LIBFUSE_FROM) < 0)
+		return LIBFUSE_FROM;
+	return text;
+}
+
 static int print_version(struct fs *fs, struct buffer *out)
 {
 	(void)fs;

@@ -6,6 +6,7 @@
 
 extern const struct cli_command command_init;
 extern const struct cli_command command_status;
+extern const struct cli_command command_doctor;
 extern const struct cli_command command_ls;
 extern const struct cli_command command_stat;
 extern const struct cli_command command_cat;

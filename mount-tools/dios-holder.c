@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "mount-tools/holder.h"
+#include "mount-tools/notify.h"
 
 static const char *const usage =
 	"usage: dios-holder [OPTION]... DATA DIRECTORY\n"
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dios-holder: %s\n", strerror(errno));
 		return 1;
 	}
+	notify_init();
 	unsetenv(LOG_FILE_VARIABLE);      /* it is ours to say */
 	if (a.foreground)
 		return hold(&a, data, mount, -1);

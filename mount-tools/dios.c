@@ -4,7 +4,7 @@
 #include "mount-tools/commands.h"
 
 const struct cli_command *const commands[] = {
-	&command_init, &command_status, &command_ls, &command_stat, &command_cat, &command_put, &command_get, &command_cp,
+	&command_init, &command_status, &command_doctor, &command_ls, &command_stat, &command_cat, &command_put, &command_get, &command_cp,
 	&command_stream_create, &command_stream_append, &command_stream_read, &command_stream_set, &command_stream_end,
 	&command_cap_mint, &command_cap_narrow, &command_cap_show, &command_cap_revoke,
 	&command_run, &command_ps, &command_wait, &command_logs, &command_pause, &command_resume, &command_kill,

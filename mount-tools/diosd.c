@@ -104,7 +104,7 @@ static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, ch
 		else if (c == 'o' && count < 64)
 			options[count++] = optarg;
 		else if (c == 'V') {
-			printf("diosd %s\n", DIOS_VERSION);
+			printf("diosd %s\nlibfuse %s\n", DIOS_VERSION, fs_libfuse());
 			exit(0);
 		} else
 			r = -EINVAL;

@@ -29,6 +29,7 @@
 #include "base/random.h"
 #include "fs/region.h"
 #include "mount-tools/holder.h"
+#include "mount-tools/notify.h"
 
 #define STOP_TIMEOUT_MS 120000      /* to commit and sync everything; a disk that takes longer is broken */
 
@@ -151,6 +152,7 @@ static void stop(struct holder *h)
 	if (h->stopping)
 		return;
 	h->stopping = true;
+	notify_send("STOPPING=1\nSTATUS=writing everything out");
 	if (h->daemon > 0)
 		kill(h->daemon, SIGTERM);
 }
@@ -161,6 +163,7 @@ static void on_probe_end(struct holder *h, int status)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		h->ready = true;
 		log_notice("holder", "ready mount=%s data=%s", h->mount, h->data);
+		notify_send("READY=1\nSTATUS=serving %s on %s", h->data, h->mount);
 		report(h, "ready");
 		return;
 	}

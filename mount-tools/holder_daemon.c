@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "mount-tools/beside.h"
 #include "mount-tools/holder.h"
+#include "mount-tools/notify.h"
 
 #define RETRY_FIRST_MS 50
 #define RETRY_MAX_MS 5000
@@ -151,6 +152,8 @@ void daemon_is_ready(struct holder *h)
 		close(h->good_fd);
 	h->good_fd = TAKE_FD(h->program_fd);
 	if (h->ready)
+		notify_send("STATUS=serving %s on %s", h->data, h->mount);
+	if (h->ready)
 		log_notice("holder", "the mount goes on mount=%s daemon_pid=%d after_ms=%lld", h->mount, (int)h->daemon, (long long)(now_ms() - h->died_ms));
 }
 
@@ -171,6 +174,8 @@ static void log_end(const struct holder *h, int status, int64_t delay_ms)
 		snprintf(how, sizeof(how), "signal=%d", WTERMSIG(status));
 	else
 		snprintf(how, sizeof(how), "status=%d", WEXITSTATUS(status));
+	notify_send("STATUS=the daemon %s%s, and is started again; programs on %s wait", h->reason[0] ? "cannot start: " : "has died",
+		h->reason, h->mount);
 	if (h->reason[0])
 		log_error("holder", "the daemon cannot start: %s; what is asked of the mount waits failures=%u next_try_ms=%lld", h->reason, h->failures,
 			(long long)delay_ms);
