@@ -8,11 +8,12 @@
 #include "mount-tools/cli_help.h"
 #include "mount-tools/text.h"
 
-enum { OPTION_MOUNT = 1000, OPTION_JSON, OPTION_HELP };
+enum { OPTION_MOUNT = 1000, OPTION_JSON, OPTION_QUIET, OPTION_HELP };
 
 const struct cli_option cli_common_options[] = {
 	{ OPTION_MOUNT, "mount", "DIR", "the mount to speak to (default: $DIOS_MOUNT, else the file's own, else " MOUNT_DEFAULT ", else the only one)" },
 	{ OPTION_JSON, "json", NULL, "print JSON, as docs/JSON.md describes it" },
+	{ OPTION_QUIET, "quiet", NULL, "show no progress" },
 	{ OPTION_HELP, "help", NULL, "explain this command" },
 	{ 0 },
 };
@@ -222,6 +223,7 @@ static int cli_give(struct cli *cli, const struct cli_option *option, const char
 	switch (option->id) {
 	case OPTION_MOUNT: cli->mount_option = value; return 0;
 	case OPTION_JSON: cli->json = true; return 0;
+	case OPTION_QUIET: cli->quiet = true; return 0;
 	case OPTION_HELP: cli->help = true; return 0;
 	}
 	if (cli->given_count == CLI_GIVEN_MAX)

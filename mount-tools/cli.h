@@ -52,7 +52,7 @@ struct cli {
 	int argc;                /* arguments after the options */
 	char **argv;
 	const char *mount_option;
-	bool json, help;
+	bool json, quiet, help;
 	bool failed;             /* cli_fail has spoken */
 	struct json writer;      /* of standard output, with --json */
 	struct mounts mounts;

@@ -28,7 +28,7 @@ void cli_print_help(const struct cli_command *c, FILE *out)
 
 void cli_print_overview(const struct cli *cli, FILE *out)
 {
-	fputs("usage: dios [--mount DIR] [--json] COMMAND [OPTION]... [ARGUMENT]...\n\ncommands:\n", out);
+	fputs("usage: dios [--mount DIR] [--json] [--quiet] COMMAND [OPTION]... [ARGUMENT]...\n\ncommands:\n", out);
 	for (size_t i = 0; cli->commands[i]; i++)
 		fprintf(out, "  %-16s%s\n", cli->commands[i]->name, cli->commands[i]->summary);
 	fputs("\n'dios help COMMAND' explains one; dios(1) is the manual.\n", out);

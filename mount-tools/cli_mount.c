@@ -120,6 +120,11 @@ const char *cli_mount(struct cli *cli, const char *file)
 	return mount;
 }
 
+const char *cli_mount_of(struct cli *cli, const char *file)
+{
+	return cli_load_mounts(cli) == 0 ? mount_of_file(cli, file) : NULL;
+}
+
 char *cli_dios_path(struct cli *cli, const char *mount, const char *format, ...)
 {
 	_cleanup_free_ char *rest = NULL;

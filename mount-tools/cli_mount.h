@@ -8,6 +8,9 @@
  * Returns a borrowed path and points libdios at it, or NULL after a message that says how to get a mount. */
 const char *cli_mount(struct cli *cli, const char *file);
 
+/* The mount that a path lies in, which need not exist yet; NULL: none. Borrowed. */
+const char *cli_mount_of(struct cli *cli, const char *file);
+
 /* DIR/.dios/... of that mount, to be freed. NULL after a message. */
 char *cli_dios_path(struct cli *cli, const char *mount, const char *format, ...) _printf_(3, 4);
 

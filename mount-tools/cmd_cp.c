@@ -22,6 +22,8 @@ static int clone_into(struct cli *cli, dios_ref source, const char *what, const 
 
 	if (!temporary)
 		return cli_fail(cli, -ENOMEM, "%s", place);
+	if (!cli_mount_of(cli, place))
+		return cli_fail_advised(cli, -EXDEV, "leave --clone out, or use 'dios get'", "cannot clone to %s, which is in no dios mount", place);
 	if (fstat(source, &st) < 0)
 		return cli_object_failed(cli, -errno, "look at", what);
 	create.mode = st.st_mode & 0777;

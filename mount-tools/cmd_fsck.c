@@ -100,7 +100,7 @@ bool fsck_progress(void *arg, uint64_t done, uint64_t total)
 
 void fsck_begin(struct fsck *f)
 {
-	progress_init(&f->progress, "fsck", PROGRESS_BYTES, 0, f->cli->json);
+	progress_init(&f->progress, "fsck", PROGRESS_BYTES, 0, f->cli->json || f->cli->quiet);
 	if (!f->cli->json || f->begun)
 		return;
 	f->begun = true;

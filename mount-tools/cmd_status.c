@@ -1,5 +1,6 @@
 /* dios status: what the daemon behind a mount says of itself in .dios/status, as a person would. What is wrong comes first: what, since when, what dios does
  * about it, and what to type. With nothing wrong it is one short page. */
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,24 +11,73 @@
 #include "mount-tools/text.h"
 
 #define LINE_WIDTH 100
+#define ANSWER_S 10           /* a restart of the daemon takes less */
+
+/* Reading in a thread of its own, since a mount whose daemon cannot be started makes everybody wait: the reader waits on until the process ends. */
+struct reading { char *path; struct buffer text; int result; bool done; pthread_mutex_t mutex; pthread_cond_t changed; };
+
+static void *read_main(void *arg)
+{
+	struct reading *reading = arg;
+	int r = cli_read_file(reading->path, &reading->text);
+
+	pthread_mutex_lock(&reading->mutex);
+	reading->result = r;
+	reading->done = true;
+	pthread_cond_signal(&reading->changed);
+	pthread_mutex_unlock(&reading->mutex);
+	return NULL;
+}
+
+/* -ETIMEDOUT: the mount does not answer; then *reading is the thread's for ever. */
+static int read_within(struct reading *reading, int seconds)
+{
+	struct timespec until;
+	pthread_t thread;
+	int r = -pthread_create(&thread, NULL, read_main, reading);
+
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += seconds;
+	pthread_mutex_lock(&reading->mutex);
+	while (!reading->done && r == 0)
+		r = -pthread_cond_timedwait(&reading->changed, &reading->mutex, &until);
+	bool done = reading->done;
+	pthread_mutex_unlock(&reading->mutex);
+	if (!done) {
+		pthread_detach(thread);
+		return -ETIMEDOUT;
+	}
+	pthread_join(thread, NULL);
+	return reading->result;
+}
 
 static int read_status(struct cli *cli, const char *mount, struct json_value **ret_status)
 {
-	_cleanup_free_ char *path = cli_dios_path(cli, mount, "status");
-	_cleanup_buffer_ struct buffer text = { 0 };
+	static struct reading reading = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 
-	buffer_init(&text, CLI_FILE_MAX);
-	if (!path)
+	buffer_init(&reading.text, CLI_FILE_MAX);
+	reading.path = cli_dios_path(cli, mount, "status");
+	if (!reading.path)
 		return EXIT_FAILED;
-	int r = cli_read_file(path, &text);
-	if (r < 0)
-		return cli_object_failed(cli, r, "read", path);
-	r = json_parse((char *)text.data, text.size, ret_status);
+	int r = read_within(&reading, ANSWER_S);
+	if (r == -ETIMEDOUT)
+		return cli_fail_advised(cli, r, "its daemon hangs, or dies at each start, and what is asked of the mount waits: its log says why (DATA/diosd.log, or "
+			"journalctl -u 'dios@*'); what the holder does stands there too", "the mount %s has not answered for %d s", mount, ANSWER_S);
+	if (r == 0)
+		r = json_parse((char *)reading.text.data, reading.text.size, ret_status);
+	else
+		r = cli_object_failed(cli, r, "read", reading.path);
 	if (r == 0 && (*ret_status)->type != JSON_OBJECT) {
 		json_value_free(*ret_status);
 		r = -EBADMSG;
 	}
-	return r < 0 ? cli_fail_advised(cli, r, "the daemon is of another version?", "%s is not what was expected", path) : 0;
+	if (r < 0)
+		r = cli_fail_advised(cli, r, "the daemon is of another version?", "%s is not what was expected", reading.path);
+	free(reading.path);
+	buffer_done(&reading.text);
+	return r;
 }
 
 static const char *text_of(const struct json_value *object, const char *key)

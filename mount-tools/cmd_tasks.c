@@ -222,7 +222,7 @@ static int act(struct cli *cli, const char *action, int (*one)(struct task *t, i
 		if (r == -ESRCH && job)
 			continue;   /* of a job, those that have ended are as wanted */
 		if (r == -ESRCH)
-			status = cli_fail(cli, 0, "%s has ended", t->name);
+			status = cli_fail_advised(cli, r, "'dios wait' says how", "%s has ended", t->name);
 		else if (r < 0)
 			status = cli_object_failed(cli, r, action, t->name);
 		else

@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "mount-tools/holder.h"
@@ -19,6 +21,7 @@ static const char *const usage =
 	"Mounts the data directory DATA on DIRECTORY.\n"
 	"  -f, --foreground    stay in the foreground, and log to standard error\n"
 	"  -o, --options LIST  options as in fstab, and KEY=VALUE as in dios.conf(5)\n"
+	"      --log-level LEVEL   as log.level=LEVEL: error, warning, notice, info or debug\n"
 	"      --sloppy        pass over unknown options\n"
 	"  -h, --help, -V, --version\n";
 
@@ -27,7 +30,7 @@ struct arguments { bool foreground, sloppy; const char *data, *mount; struct mou
 static int parse(int argc, char **argv, struct arguments *a)
 {
 	static const struct option longs[] = { { "foreground", no_argument, NULL, 'f' }, { "options", required_argument, NULL, 'o' },
-		{ "sloppy", no_argument, NULL, 's' }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 } };
+		{ "sloppy", no_argument, NULL, 's' }, { "log-level", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { 0 } };
 	char error[512] = "";
 	size_t used = 0;
 	int c;
@@ -41,8 +44,9 @@ static int parse(int argc, char **argv, struct arguments *a)
 		case 's':
 			a->sloppy = true;
 			break;
+		case 'l':
 		case 'o':
-			n = snprintf(a->options_text + used, sizeof(a->options_text) - used, "%s,", optarg);
+			n = snprintf(a->options_text + used, sizeof(a->options_text) - used, "%s%s,", c == 'l' ? "log.level=" : "", optarg);
 			if (n < 0 || (size_t)n >= sizeof(a->options_text) - used) {
 				fprintf(stderr, "dios-holder: too many options\n");
 				return 1;
@@ -71,6 +75,10 @@ static int parse(int argc, char **argv, struct arguments *a)
 	int r = mount_options_parse(&a->options, a->options_text, a->sloppy, error, sizeof(error));
 	if (r < 0)
 		fprintf(stderr, "dios-holder: %s\n", error[0] ? error : strerror(-r));
+	enum log_level level;
+	for (unsigned i = 0; i < a->options.key_count; i++)
+		if (strncmp(a->options.keys[i], "log.level=", 10) == 0 && log_level_parse(a->options.keys[i] + 10, &level) == 0)
+			log_set_level(level);
 	return r < 0 ? 1 : 0;
 }
 
@@ -110,14 +118,28 @@ static int hold(struct arguments *a, char *data, char *mount, int report_fd)
 	return holder_run(&h);
 }
 
+/* A start replays the log, which may be long: whoever waits is told that it goes on. */
+#define FIRST_WORD_MS 2000
+#define NEXT_WORD_MS 5000
+
+static ssize_t read_patiently(int fd, char *text, size_t size, const char *data)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	int64_t start = clock_boot_ns(&clock_system);
+
+	for (int wait_ms = FIRST_WORD_MS; poll(&ready, 1, wait_ms) == 0; wait_ms = NEXT_WORD_MS)
+		fprintf(stderr, "dios-holder: opening %s: its log is replayed, %d s so far\n", data, (int)((clock_boot_ns(&clock_system) - start) / NS_PER_SECOND));
+	return read(fd, text, size);
+}
+
 /* What the one in the background reports. */
-static int await(int fd)
+static int await(int fd, const char *data)
 {
 	char text[CONTROL_LINE_MAX];
 	size_t size = 0;
 	ssize_t n;
 
-	while (size < sizeof(text) - 1 && ((n = read(fd, text + size, sizeof(text) - 1 - size)) > 0 || (n < 0 && errno == EINTR)))
+	while (size < sizeof(text) - 1 && ((n = read_patiently(fd, text + size, sizeof(text) - 1 - size, data)) > 0 || (n < 0 && errno == EINTR)))
 		size += n > 0 ? (size_t)n : 0;
 	text[size] = '\0';
 	if (strcmp(text, "ready") == 0)
@@ -162,7 +184,7 @@ int main(int argc, char **argv)
 	}
 	if (pid > 0) {
 		close(pipe_fd[1]);
-		return await(pipe_fd[0]);
+		return await(pipe_fd[0], data);
 	}
 	close(pipe_fd[0]);
 	setsid();

@@ -108,7 +108,7 @@ static int wait_for_answer(struct fsck *f, const char *mount, const char *path, 
 	pthread_t thread;
 	bool started = l.path && l.stop_fd >= 0 && pthread_create(&thread, NULL, look, &l) == 0;
 
-	progress_init(&f->progress, "fsck", PROGRESS_BYTES, 0, f->cli->json);
+	progress_init(&f->progress, "fsck", PROGRESS_BYTES, 0, f->cli->json || f->cli->quiet);
 	int r = cli_read_file(path, text);
 	if (started) {
 		eventfd_write(l.stop_fd, 1);

@@ -237,7 +237,7 @@ int mapreduce_wait(struct mapreduce *m, const volatile sig_atomic_t *stop)
 	uint64_t bytes = 0;
 	int status = waits ? 0 : cli_fail(m->cli, -ENOMEM, "no memory to wait");
 
-	progress_init(&progress, "mapreduce", PROGRESS_BYTES, m->input_bytes, m->cli->json);
+	progress_init(&progress, "mapreduce", PROGRESS_BYTES, m->input_bytes, m->cli->json || m->cli->quiet);
 	while (status == 0 && count_running(m, m->started) > 0 && !*stop && !find_failed(m)) {
 		status = wait_some(m, waits);
 		if (status == 0) {

@@ -14,7 +14,7 @@ int transfer_init(struct transfer *t, struct cli *cli, const char *label, uint64
 	*t = (struct transfer){ .cli = cli, .chunk = malloc(CHUNK) };
 	if (!t->chunk)
 		return cli_fail(cli, -ENOMEM, "no memory for a buffer");
-	progress_init(&t->progress, label, PROGRESS_BYTES, total, cli->json);
+	progress_init(&t->progress, label, PROGRESS_BYTES, total, cli->json || cli->quiet);
 	return 0;
 }
 
