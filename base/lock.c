@@ -78,7 +78,7 @@ void lock_init(struct lock *l, const char *name, enum lock_rank rank)
 {
 	l->name = name;
 	l->rank = rank;
-	/* Most are held for less time than it takes to sleep and be woken. */
+	/* Most are held for less time than it takes to sleep and be woken: who waits looks for a moment first. */
 	pthread_mutexattr_t attributes;
 	mutex_check(pthread_mutexattr_init(&attributes));
 	mutex_check(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP));
