@@ -23,6 +23,8 @@ struct check {
 	struct check_result result;
 	struct findings findings;      /* until their paths are known */
 	uint64_t total_bytes;
+	struct { uint64_t ino, from, to; bool has_head; } bad;   /* blocks: the run that may go on; to 0: none */
+	struct { uint64_t ino, side, from, to; bool lost; } bad_rows;  /* the same of rows in a side file */
 	uint64_t *sides;               /* side files that rows refer to */
 	size_t side_count, side_capacity;
 	int error;                     /* of a callback that can't return one */
@@ -151,19 +153,29 @@ static unsigned find_bad(struct check *c, const struct view *v, uint64_t mib, ui
 	return count;
 }
 
+static void flush_bad(struct check *c)
+{
+	if (c->bad.to > 0)
+		say_head(c, c->bad.ino, c->bad.has_head ? "bytes %" PRIu64 " to %" PRIu64 " are damaged: their checksums don't match" :
+			"bytes %" PRIu64 " to %" PRIu64 " are lost: its head is missing", c->bad.from, c->bad.to);
+	c->bad.to = 0;
+}
+
+/* A run of bad blocks is one finding, over as many MiB as it may go. */
 static void report_bad(struct check *c, uint64_t ino, uint64_t mib, const uint8_t *bad, bool has_head)
 {
 	for (unsigned i = 0; i < CRC_BLOCKS; i++) {
-		unsigned end = i + 1;
+		uint64_t from = mib * MIB_BYTES + (uint64_t)i * BLOCK_SIZE;
 
 		if (!bit(bad, i))
 			continue;
-		while (end < CRC_BLOCKS && bit(bad, end))
-			end++;
-		uint64_t from = mib * MIB_BYTES + (uint64_t)i * BLOCK_SIZE, to = mib * MIB_BYTES + (uint64_t)end * BLOCK_SIZE;
-		say_head(c, ino, has_head ? "bytes %" PRIu64 " to %" PRIu64 " are damaged: their checksums don't match" :
-			"bytes %" PRIu64 " to %" PRIu64 " are lost: its head is missing", from, to);
-		i = end - 1;
+		if (c->bad.to != from || c->bad.ino != ino) {
+			flush_bad(c);
+			c->bad.ino = ino;
+			c->bad.from = from;
+			c->bad.has_head = has_head;
+		}
+		c->bad.to = from + BLOCK_SIZE;
 	}
 }
 
@@ -213,6 +225,18 @@ static int note_side(struct check *c, uint64_t side)
 	return 0;
 }
 
+static void flush_rows(struct check *c)
+{
+	char file[64];
+
+	if (c->bad_rows.to > 0) {
+		side_path(c->bad_rows.side, file);
+		say(c, FINDING_PROBLEM, c->bad_rows.ino, file, c->bad_rows.lost ? "bytes %" PRIu64 " to %" PRIu64 " are lost: their side file cannot be read" :
+			"bytes %" PRIu64 " to %" PRIu64 " are damaged in their side file", c->bad_rows.from * BLOCK_SIZE, c->bad_rows.to * BLOCK_SIZE);
+	}
+	c->bad_rows.to = 0;
+}
+
 struct row_check { struct check *c; uint64_t ino; };
 
 /* A row whose bytes are in a side file. That goes when its rows are absorbed, so a missing one is looked up again. */
@@ -222,7 +246,6 @@ static int check_row(void *arg, const struct state_row *row)
 	struct check *c = rc->c;
 	uint8_t block[BLOCK_SIZE];
 	struct state_row now;
-	char file[64];
 	_cleanup_buffer_ struct buffer storage = { 0 };
 
 	if (!row->side || row->side_size > BLOCK_SIZE)
@@ -238,8 +261,14 @@ static int check_row(void *arg, const struct state_row *row)
 	buffer_init(&storage, 2 * BLOCK_SIZE);
 	if (state_get_row(c->state, rc->ino, row->block, &storage, &now) < 0 || now.version != row->version)
 		return 0;
-	side_path(row->side, file);
-	say(c, FINDING_PROBLEM, rc->ino, file, "the row of its block %" PRIu64 " is %s", row->block, r < 0 ? "lost: its side file cannot be read" : "damaged");
+	if (c->bad_rows.ino != rc->ino || c->bad_rows.side != row->side || c->bad_rows.lost != (r < 0) || c->bad_rows.to != row->block) {
+		flush_rows(c);
+		c->bad_rows.ino = rc->ino;
+		c->bad_rows.side = row->side;
+		c->bad_rows.lost = r < 0;
+		c->bad_rows.from = row->block;
+	}
+	c->bad_rows.to = row->block + 1;
 	return 0;
 }
 
@@ -252,6 +281,7 @@ static int check_object(struct check *c, const struct state_check *state, size_t
 	int r = state_each_row(c->state, ino, 0, check_row, &rows);
 	size_t i = first;
 
+	flush_rows(c);
 	if (r < 0 || c->error < 0)
 		return r < 0 ? r : c->error;
 	r = head_get(c->store->heads, ino, false, &head);
@@ -265,6 +295,7 @@ static int check_object(struct check *c, const struct state_check *state, size_t
 		else if (readable)
 			r = check_mib(c, ino, state->pieces[i].mib, head ? head_file(head) : NULL);
 	}
+	flush_bad(c);
 	if (head)
 		head_put(c->store->heads, head);
 	*ret_next = i;

@@ -18,7 +18,7 @@ static int problem_or_repaired(struct examine *e, const char *file, int (*mend)(
 	if (r == 0)
 		examine_say(e, FINDING_REPAIRED, 0, file, "%s: %s", problem, done);
 	else if (r == 1)
-		examine_say(e, FINDING_PROBLEM, 0, file, "%s: --repair puts it right", problem);
+		examine_say(e, FINDING_PROBLEM, 0, file, "%s: --repair puts it right (%s)", problem, done);
 	else
 		examine_say(e, FINDING_PROBLEM, 0, file, "%s, and it cannot be put right: %s", problem, strerror(-r));
 	return 0;
@@ -259,7 +259,7 @@ static int examine_folder(struct examine *e, const char *folder)
 	int r = disk_list(e->disk, folder[0] ? folder : ".", collect, &l);
 
 	/* The first start makes those of heads and side files. */
-	if (r == -ENOENT && strncmp(folder, "heads/", 6) != 0 && examine_exists(e, "stage/numbers")) {
+	if (r == -ENOENT && strncmp(folder, "heads/", 6) != 0 && examine_exists(e, "stage/numbers") && strcmp(folder, "state") != 0 && strcmp(folder, "log") != 0) {
 		examine_say(e, e->options->repair ? FINDING_REPAIRED : FINDING_PROBLEM, 0, folder, "this folder is missing, with all that was in it");
 		r = 0;
 	}

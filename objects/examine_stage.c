@@ -176,7 +176,7 @@ int examine_tails(const char *directory, struct store *store, struct state *stat
 {
 	struct examine e = { .directory = directory, .disk = store->disk, .options = options, .result = result };
 	struct tails t = { .e = &e, .state = state };
-	struct stage_salvage s = { .report = options->repair ? silent : tails_damaged, .whole = tail_counts, .arg = &t };
+	struct stage_salvage s = { .report = options->repair ? silent : tails_damaged, .whole = tail_counts, .arg = &t, .tails_only = true };
 	uint8_t boot_id[16];
 	int r = store_boot_id(boot_id);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cluster/state_check.h"
 #include "cluster/state_peek.h"
 #include "objects/examine_internal.h"
 #include "store/format.h"
@@ -214,11 +215,41 @@ static int lost_tables(void *arg, const char *name)
 	return 0;
 }
 
-/* From its own tables, if all of them are whole. */
+static void count_problem(void *arg, uint64_t ino, const char *text)
+{
+	(void)arg, (void)ino, (void)text;
+}
+
+/* Tables of another time or directory may each be whole. */
+static int check_new(struct examine *e, bool *ret_sound)
+{
+	struct state_check check = { .report = count_problem };
+	struct state *state = NULL;
+	char path[4096];
+	struct kv *kv;
+	int r = examine_path(e, path, "state.new");
+
+	if (r == 0)
+		r = kv_rocksdb_open_read(path, CACHE_BYTES, &kv);
+	if (r < 0)
+		return r;
+	r = state_open(kv, &state);
+	if (r == 0)
+		r = state_check(state, &check);
+	*ret_sound = r == 0 && check.problems == 0;
+	if (r == 0)
+		free(check.pieces);
+	state_free(state);
+	kv_close(kv);
+	return r;
+}
+
+/* From its own tables, if all of them are whole and fit each other. */
 static int from_tables(struct examine *e, bool *ret_done)
 {
 	uint64_t index = 0, term = 0;
 	unsigned lost = 0;
+	bool sound = false;
 	char place[64] = "lost", file[64];
 	int r = examine_exists(e, "state") ? rebuild(e) : -ENOENT;
 
@@ -227,7 +258,9 @@ static int from_tables(struct examine *e, bool *ret_done)
 		r = try_state(e, "state.new", &index, &term);
 	if (r == 0)
 		(void)disk_list(e->disk, "state.new/lost", lost_tables, &lost);
-	if (r == 0 && index > 0 && lost == 0 && (!e->log_whole || fits(e, index, term))) {
+	if (r == 0)
+		r = check_new(e, &sound);
+	if (r == 0 && index > 0 && lost == 0 && sound && (!e->log_whole || fits(e, index, term))) {
 		r = swap_state(e, place);
 		if (r < 0)
 			return r;
@@ -242,13 +275,13 @@ static int from_tables(struct examine *e, bool *ret_done)
 	examine_say(e, FINDING_PROBLEM, 0, r == -EBADMSG ? state_file_of(store_why(), file) : "state",
 		"the state cannot be made anew: %s. Everything is kept as it is: restore state and log from one backup, or take the data from another replica",
 		r == -ENOENT ? "it is missing, and the log does not reach back to the beginning" :
-		lost > 0 ? "a table of it cannot be read" : r == 0 ? "its tables do not reach up to where the log begins: one is missing, or they are older" : store_why());
+		lost > 0 ? "a table of it cannot be read" : r == 0 && !sound ? "its tables do not fit each other: one is another directory's, older or missing" : r == 0 ? "its tables do not reach up to where the log begins: one is missing, or they are older" : store_why());
 	return clear_new(e);
 }
 
 int examine_state_repair(struct examine *e)
 {
-	char place[64] = "lost";
+	char place[64] = "";
 	bool done;
 
 	/* The log alone makes it, entry by entry. */
@@ -261,6 +294,6 @@ int examine_state_repair(struct examine *e)
 		return r;
 	e->index = e->term = 0;
 	e->state_whole = true;
-	examine_say(e, FINDING_REPAIRED, 0, "state", "it is made anew from the log, which reaches back to the first entry; the old one is kept as %s", place);
+	examine_say(e, FINDING_REPAIRED, 0, "state", "it is made anew from the log, which reaches back to the first entry%s%s", place[0] ? "; the old one is kept as " : "", place);
 	return 0;
 }

@@ -212,8 +212,8 @@ int format_keep_copies(struct disk *disk, const struct format *f, const uint8_t 
 	uint8_t copy[32];
 	struct format other;
 	int r = 0;
-	if (format_read_copy(disk, &other) < 0) r = format_write(disk, f);
+	if (format_read_copy(disk, &other) == -ENOENT) r = format_write(disk, f);
 	int c = key_read_copy(disk, copy);
 	explicit_bzero(copy, sizeof(copy));
-	return r == 0 && c < 0 ? key_write(disk, key) : r;
+	return r == 0 && c == -ENOENT ? key_write(disk, key) : r;
 }

@@ -17,7 +17,7 @@ int format_read_copy(struct disk *disk, struct format *ret_format);   /* the sam
 int key_write(struct disk *disk, const uint8_t key[32]);              /* the same way */
 int key_read(struct disk *disk, uint8_t ret_key[32], char *error, size_t error_size);   /* -EBADMSG: missing or damaged */
 int key_read_copy(struct disk *disk, uint8_t ret_key[32]);            /* -ENOENT, -EBADMSG */
-/* Makes the copies that are missing or damaged anew, from what format_read and key_read gave. */
+/* Makes the copies that are missing, as in a directory of an earlier version. */
 int format_keep_copies(struct disk *disk, const struct format *f, const uint8_t key[32]);
 /* Puts a sentence for people into error[] and returns the code. */
 int store_say(char *error, size_t error_size, int code, const char *format, ...) _printf_(4, 5);

@@ -369,8 +369,10 @@ static struct rocks_kv *make(bool create, uint64_t cache_bytes)
 /* Takes k, opened or not. */
 static int made(struct rocks_kv *k, char *error, struct kv **ret_kv)
 {
+	bool missing = error && strstr(error, "No such file or directory");
 	int r = rocks_error(error);
 
+	r = r == -EIO && missing ? -ENOENT : r;
 	if (r < 0) {
 		k->db = NULL;
 		rocks_close(&k->kv);

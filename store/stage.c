@@ -112,10 +112,12 @@ static int segment_new(struct stage *s)
 		free(g);
 		return r;
 	}
-	struct stage_header h = { .id = s->next_id, .salt = random_u64(s->disk->random), .owner = s->disk->owner };
+	struct stage_header h = { .id = s->next_id, .size = SEGMENT_SIZE, .salt = random_u64(s->disk->random), .owner = s->disk->owner };
 	memcpy(h.boot_id, s->boot_id, sizeof(h.boot_id));
 	stage_header_encode(&h, bytes);
-	r = disk_pwrite(g->file, bytes, sizeof(bytes), 0);
+	r = disk_truncate(g->file, SEGMENT_SIZE);   /* so that a file that is cut short is known */
+	if (r == 0)
+		r = disk_pwrite(g->file, bytes, sizeof(bytes), 0);
 	if (r < 0) {
 		keep_or_delete(s, g->file, g->number);
 		free(g);
@@ -184,6 +186,12 @@ static int file_open(struct stage *s, uint32_t number, struct found *ret_found)
 		return n < 0 ? (int)n : r;
 	}
 	bool ours = r == 0 && memcmp(h.boot_id, s->boot_id, sizeof(h.boot_id)) == 0;
+	uint64_t size = 0;
+	if (ours && (disk_size(file, &size) < 0 || size < h.size)) {
+		disk_close(file);
+		store_why_set("%s: the file is cut short, and what was written into it before the daemon ended is in no object yet", path);
+		return -EBADMSG;
+	}
 	/* A file that was only just made is empty. Bytes that a power cut left had no promise. */
 	if (r == -EBADMSG && s->same_boot && n > 0) {
 		disk_close(file);
@@ -374,6 +382,9 @@ static int seek_more(const struct stage *s, const struct segment *g, uint8_t *da
 
 	for (uint64_t at = g->end + 1; (n = disk_pread(g->file, data, STEP, at)) >= STAGE_RECORD_SIZE; at += STEP - STAGE_RECORD_SIZE) {
 		for (size_t i = 0; i + STAGE_RECORD_SIZE <= (size_t)n; i++) {
+			i += stage_skip_zeros(data + i, (size_t)n - i);
+			if (i + STAGE_RECORD_SIZE > (size_t)n)
+				break;
 			if (stage_record_decode(data + i, g->id, g->salt, &record, &size, &crc) < 0)
 				continue;
 			file_path(s, g->number, path);

@@ -6,7 +6,7 @@
 static const uint8_t header_magic[8] = "diosstg", numbers_magic[8] = "diosnum";
 
 /* Offsets in a segment's header. */
-enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_ZERO = 20, H_BOOT_ID = 24, H_SALT = 40, H_OWNER = 48 };
+enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_SIZE = 20, H_BOOT_ID = 24, H_SALT = 40, H_OWNER = 48 };
 /* Offsets in a record's header. */
 enum { R_CRC = 0, R_DATA_CRC = 4, R_SEGMENT = 8, R_DATA_SIZE = 12, R_INO = 16, R_SEQ = 24, R_OFFSET = 32, R_SIZE = 40, R_TIME = 48, R_KIND = 56 };
 /* Offsets in the file of numbers. */
@@ -34,6 +34,7 @@ void stage_header_encode(const struct stage_header *h, uint8_t out[STAGE_HEADER_
 	memcpy(out + H_MAGIC, header_magic, sizeof(header_magic));
 	put_le32(out + H_VERSION, STAGE_FORMAT_VERSION);
 	put_le32(out + H_ID, h->id);
+	put_le32(out + H_SIZE, h->size);
 	memcpy(out + H_BOOT_ID, h->boot_id, sizeof(h->boot_id));
 	put_le64(out + H_SALT, h->salt);
 	put_le64(out + H_OWNER, h->owner);
@@ -49,7 +50,7 @@ int stage_header_decode(const uint8_t in[STAGE_HEADER_SIZE], struct stage_header
 	int r = file_check(in, STAGE_HEADER_SIZE, header_magic);
 	if (r < 0)
 		return r;
-	struct stage_header h = { .id = get_le32(in + H_ID), .salt = get_le64(in + H_SALT), .owner = get_le64(in + H_OWNER) };
+	struct stage_header h = { .id = get_le32(in + H_ID), .size = get_le32(in + H_SIZE), .salt = get_le64(in + H_SALT), .owner = get_le64(in + H_OWNER) };
 	memcpy(h.boot_id, in + H_BOOT_ID, sizeof(h.boot_id));
 	if (h.id == 0)
 		return -EBADMSG;
@@ -78,6 +79,16 @@ void stage_record_encode(const struct stage_record *record, uint32_t id, uint64_
 	put_le64(out + R_TIME, (uint64_t)record->time_ns);
 	out[R_KIND] = (uint8_t)record->kind;
 	put_le32(out + R_CRC, record_crc(salt, out));
+}
+
+size_t stage_skip_zeros(const uint8_t *bytes, size_t size)
+{
+	static const uint8_t zeros[4096];
+	size_t at = 0;
+
+	while (size - at >= sizeof(zeros) && memcmp(bytes + at, zeros, sizeof(zeros)) == 0)
+		at += sizeof(zeros) - STAGE_RECORD_SIZE;
+	return at;
 }
 
 int stage_record_decode(const uint8_t in[STAGE_RECORD_SIZE], uint32_t id, uint64_t salt, struct stage_record *ret_record, uint32_t *ret_data_size, uint32_t *ret_data_crc)

@@ -33,6 +33,8 @@ struct pass {
 
 static void say(struct pass *p, const char *file, uint64_t ino, const char *text)
 {
+	if (p->s->tails_only)
+		return;
 	p->s->problems++;
 	p->s->report(p->s->arg, file, ino, text);
 }
@@ -95,6 +97,8 @@ static int begin_segment(struct pass *p, const struct segment *from)
 	p->out_header = from->header;
 	snprintf(path, sizeof(path), "%s%s", p->into, strrchr(from->path, '/'));
 	int r = disk_open(p->disk, path, O_RDWR | O_CREAT | O_TRUNC, &p->out);
+	if (r == 0)
+		r = disk_truncate(p->out, from->header.size);
 	if (r < 0)
 		return r;
 	stage_header_encode(&p->out_header, bytes);
@@ -135,6 +139,7 @@ static bool find_next(const struct pass *p, const struct segment *g, size_t *at)
 	uint32_t size;
 
 	for (size_t i = *at + 1; i + STAGE_RECORD_SIZE <= p->size; i++) {
+		i += stage_skip_zeros(p->bytes + i, p->size - i);
 		if (record_at(p, g, i, &record, &size) == -ENODATA)
 			continue;
 		*at = i;
@@ -169,14 +174,20 @@ static int read_segment(struct pass *p, const struct segment *g)
 	if (n < 0)
 		return (int)n;
 	p->size = (size_t)n;
+	if (p->size < g->header.size)
+		say(p, g->path, 0, "the file is cut short: what was behind its end, written before the daemon ended and in no object yet, is lost");
 	if (p->into && (r = begin_segment(p, g)) < 0)
 		return r;
 	for (size_t at = STAGE_HEADER_SIZE; at < p->size;) {
 		r = record_at(p, g, at, &record, &size);
 		if (r == 0) {
 			bool whole = record.kind != STAGE_TAIL || !p->s->whole || p->s->whole(p->s->arg, &record);
-			if (!whole)
+			if (!whole) {
+				bool only = p->s->tails_only;
+				p->s->tails_only = false;
 				say_lost(p, g, at, &record);
+				p->s->tails_only = only;
+			}
 			if (record.seq > p->s->highest_seq)
 				p->s->highest_seq = record.seq;
 			r = whole ? write_record(p, &record, p->bytes + at + STAGE_RECORD_SIZE, size) : 0;

@@ -10,6 +10,7 @@ struct stage_salvage {
 	/* Are the bytes that a record speaks of where they should be (STAGE_TAIL)? NULL: they are. False: the record is left out. */
 	bool (*whole)(void *arg, const struct stage_record *record);
 	void *arg;
+	bool tails_only;                  /* nothing else is reported and counted */
 	uint64_t highest_seq;             /* out: of all records */
 	unsigned problems;                /* out */
 };
