@@ -39,6 +39,8 @@ void fs_invalidate(void *arg, uint64_t ino, bool content);
 int fs_start(struct fs *fs, struct objects *os, void (*ready)(void *arg), void *arg);
 /* Becomes readable when the kernel has ended the connection (unmounted, aborted). Borrowed. */
 int fs_ended_fd(const struct fs *fs);
+struct scrub;
+void fs_set_scrub(struct fs *fs, struct scrub *scrub);   /* for .dios/damage; borrowed until fs_stop; before fs_start */
 /* No request is taken any more; those under way are finished; what waits stays unanswered in its slot. Then closes all references. */
 void fs_stop(struct fs *fs);
 /* After fs_stop. Threads that still sit in a read of the device keep the session's memory until the process exits. */

@@ -99,7 +99,7 @@ void magic_reply_object(fuse_req_t req, uint64_t ino, bool owner_only)
 	fuse_reply_entry(req, &entry);
 }
 
-static mode_t file_mode(uint64_t file) { return S_IFREG | (magic_files[file].print ? 0444 : 0400); }
+static mode_t file_mode(uint64_t file) { return S_IFREG | (magic_files[file].print && !magic_files[file].private ? 0444 : 0400); }
 
 static int fixed_mode(uint64_t node, mode_t *ret_mode)
 {

@@ -28,7 +28,7 @@ struct magic_listing { fuse_req_t req; char *out; size_t size, used; bool plus; 
 bool magic_list_add(struct magic_listing *l, const char *name, uint64_t ino, mode_t mode, uint64_t cookie);   /* false: full */
 
 /* magic_text.c: the fixed files. */
-struct magic_file { const char *name; int (*print)(struct fs *fs, struct buffer *out) /* NULL: fsck, root's only */; };
+struct magic_file { const char *name; int (*print)(struct fs *fs, struct buffer *out) /* NULL: fsck */; bool private /* root's only, as fsck */; };
 extern const struct magic_file magic_files[];
 extern const size_t magic_file_count;
 

@@ -8,6 +8,7 @@
 #include "base/condition.h"
 #include "base/counter.h"
 #include "fs/magic_parts.h"
+#include "objects/scrub.h"
 
 /* DIOS_LIBFUSE_PRIVATE: built by tools/fetch-deps, since the system's is older. */
 #ifdef DIOS_LIBFUSE_PRIVATE
@@ -169,8 +170,16 @@ static int print_status(struct fs *fs, struct buffer *out)
 	return buffer_error(out);
 }
 
+/* What is damaged, where the scrubber is: names and paths of everybody's objects, so for root. */
+static int print_damage(struct fs *fs, struct buffer *out)
+{
+	return fs->scrub ? scrub_print(fs->scrub, out) : -EAGAIN;
+}
+
+void fs_set_scrub(struct fs *fs, struct scrub *scrub) { fs->scrub = scrub; }
+
 const struct magic_file magic_files[] = {
 	{ "nodes", print_nodes }, { "shards", print_shards }, { "stats", print_stats }, { "metrics", print_metrics },
-	{ "config", print_config }, { "version", print_version }, { "status", print_status }, { "fsck", NULL }, { "fsck.progress", fsck_print_progress },
+	{ "config", print_config }, { "version", print_version }, { "status", print_status }, { "fsck", NULL }, { "fsck.progress", fsck_print_progress }, { "damage", print_damage, true },
 };
 const size_t magic_file_count = sizeof(magic_files) / sizeof(magic_files[0]);

@@ -26,6 +26,7 @@ struct fs {
 	struct notifier *notifier;
 	struct waiters *waiters;
 	struct magic *magic;
+	struct scrub *scrub;                 /* NULL: not yet; borrowed */
 	struct ioctl_mount *ioctls;          /* fs/ioctl_calls.h */
 	struct slots *slots;                 /* fs/slot.h */
 	struct loop *loop;

@@ -222,7 +222,7 @@ static int open_all(struct diosd *d)
 	if ((r = open_objects(d)) < 0)
 		return r;
 	diosd_health_start(d);
-	if ((r = diosd_tasks_open(d, options.mount)) < 0 || (r = maintenance_start(d)) < 0)
+	if ((r = diosd_tasks_open(d, options.mount)) < 0 || (r = maintenance_start(d)) < 0 || (r = diosd_scrub_start(d)) < 0)
 		refuse(d, "cannot start: %s", strerror(-r));
 	return r;
 }
@@ -231,6 +231,7 @@ static void close_all(struct diosd *d)
 {
 	if (d->fs)
 		fs_stop(d->fs);
+	diosd_scrub_stop(d);
 	maintenance_stop(d);
 	diosd_tasks_close(d);
 	if (d->objects)

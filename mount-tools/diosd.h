@@ -23,12 +23,20 @@ struct diosd {
 	pthread_t maintenance;
 	bool maintained;
 	int stop_maintenance_fd;
+	struct scrub *scrub;
+	pthread_t scrubbing;
+	bool scrubbed;
+	int stop_scrub_fd;
 	struct diosd_health { int64_t next_look_ns, stepped_ns; struct clock_watch clock; } health;   /* the maintenance thread's; boot clock */
 };
 
 /* diosd_health.c: raises and clears what is wrong with disk, clock and log. */
 void diosd_health_start(struct diosd *d);
 void diosd_health_look(struct diosd *d);     /* by the maintenance thread: once a second it looks, else it is free */
+
+/* diosd_scrub.c: reads all data again and again, in a thread of its own. */
+int diosd_scrub_start(struct diosd *d);
+void diosd_scrub_stop(struct diosd *d);
 
 /* diosd_tasks.c: running tasks, joined to what fs/ shows of them. */
 int diosd_tasks_fill(struct diosd *d, struct fs_options *options);

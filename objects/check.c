@@ -1,7 +1,4 @@
-/* The check of heads and side files against the state; see objects/check.h.
- *
- * What the state says of a MiB of a blob, and the head's bytes, are not read at one moment. So a mismatch counts only if the
- * object's record and checksums are the same before and after: a block that is there and has no row changes on disk only with them. */
+/* The check of heads and side files against the state; see objects/check.h. */
 #include "objects/check.h"
 
 #include <inttypes.h>
@@ -11,10 +8,8 @@
 #include "base/crc32c.h"
 #include "cluster/state_check.h"
 #include "objects/findings.h"
+#include "objects/verify.h"
 #include "store/why.h"
-
-#define TRIES 8u                   /* looks at a MiB that keeps changing */
-#define MIB_BYTES ((uint64_t)CRC_BLOCKS * BLOCK_SIZE)
 
 struct check {
 	struct store *store;
@@ -88,71 +83,6 @@ const char *state_file_of(const char *why, char file[static 64])
 
 /* ---- heads -------------------------------------------------------------------------------------------------------- */
 
-/* What the state says of one MiB. */
-struct view { struct record record; struct state_crcs crcs; bool has_crcs; };
-
-/* -ENOENT: the object is gone, or has no head any more. */
-static int view_read(struct check *c, uint64_t ino, uint64_t mib, struct view *v)
-{
-	memset(v, 0, sizeof(*v));   /* views are compared as bytes */
-	int r = state_get(c->state, ino, &v->record);
-
-	if (r == 0 && (v->record.kind != KIND_BLOB || v->record.place != PLACE_HEAD))
-		r = -ENOENT;
-	if (r < 0)
-		return r;
-	r = state_get_crcs(c->state, ino, mib, &v->crcs);
-	v->has_crcs = r == 0;
-	return r == -ENOENT ? 0 : r;
-}
-
-static bool view_same(const struct view *a, const struct view *b)
-{
-	return a->record.version == b->record.version && a->record.size == b->record.size && a->has_crcs == b->has_crcs &&
-		memcmp(&a->crcs, &b->crcs, sizeof(a->crcs)) == 0;
-}
-
-static uint32_t crc_padded(const uint8_t *data, size_t used)
-{
-	static const uint8_t zeros[BLOCK_SIZE];
-	uint32_t crc = crc32c(0, data, used);
-
-	return used < BLOCK_SIZE ? crc32c(crc, zeros, BLOCK_SIZE - used) : crc;
-}
-
-/* The bytes of the head, zeros where it is shorter. file NULL: it has none. */
-static int head_bytes(struct check *c, struct disk_file *file, uint64_t offset)
-{
-	ssize_t n = file ? disk_pread(file, c->bytes, MIB_BYTES, offset) : 0;
-
-	if (n < 0)
-		return (int)n;
-	memset(c->bytes + n, 0, MIB_BYTES - (size_t)n);
-	return 0;
-}
-
-/* Bits of the blocks whose bytes are wrong; *ret_checked: bytes that were compared. */
-static unsigned find_bad(struct check *c, const struct view *v, uint64_t mib, uint8_t bad[static CRC_BLOCKS / 8], uint64_t *ret_checked)
-{
-	unsigned count = 0;
-
-	memset(bad, 0, CRC_BLOCKS / 8);
-	*ret_checked = 0;
-	for (unsigned i = 0; v->has_crcs && i < CRC_BLOCKS; i++) {
-		uint64_t start = mib * MIB_BYTES + (uint64_t)i * BLOCK_SIZE;
-
-		if (!bit(v->crcs.present, i) || bit(v->crcs.rows, i) || start >= v->record.size)
-			continue;
-		uint64_t left = v->record.size - start;
-		*ret_checked += BLOCK_SIZE;
-		if (crc_padded(c->bytes + (size_t)i * BLOCK_SIZE, left < BLOCK_SIZE ? left : BLOCK_SIZE) == v->crcs.crc[i])
-			continue;
-		bad[i / 8] |= (uint8_t)(1u << (i % 8));
-		count++;
-	}
-	return count;
-}
-
 static void flush_bad(struct check *c)
 {
 	if (c->bad.to > 0)
@@ -165,7 +95,7 @@ static void flush_bad(struct check *c)
 static void report_bad(struct check *c, uint64_t ino, uint64_t mib, const uint8_t *bad, bool has_head)
 {
 	for (unsigned i = 0; i < CRC_BLOCKS; i++) {
-		uint64_t from = mib * MIB_BYTES + (uint64_t)i * BLOCK_SIZE;
+		uint64_t from = mib * VERIFY_MIB_BYTES + (uint64_t)i * BLOCK_SIZE;
 
 		if (!bit(bad, i))
 			continue;
@@ -181,30 +111,18 @@ static void report_bad(struct check *c, uint64_t ino, uint64_t mib, const uint8_
 
 static int check_mib(struct check *c, uint64_t ino, uint64_t mib, struct disk_file *file)
 {
-	uint8_t bad[CRC_BLOCKS / 8];
-	struct view before, after;
-	uint64_t checked;
-	int r = view_read(c, ino, mib, &before);
+	struct verified v;
+	bool read;
+	int r = verify_mib(c->state, ino, mib, file, c->bytes, &v, &read);
 
-	for (unsigned try = 0; r == 0 && try < TRIES; try++) {
-		if (!before.has_crcs)
-			return 0;
-		r = head_bytes(c, file, mib * MIB_BYTES);
-		if (r < 0) {
-			say_head(c, ino, "its head cannot be read at %" PRIu64 ": %s", mib * MIB_BYTES, strerror(-r));
-			return 0;
-		}
-		unsigned count = find_bad(c, &before, mib, bad, &checked);
-		r = view_read(c, ino, mib, &after);
-		if (r < 0 || count == 0 || view_same(&before, &after)) {
-			c->result.bytes += checked;
-			if (r == 0 && count > 0)
-				report_bad(c, ino, mib, bad, file != NULL);
-			break;
-		}
-		before = after;
+	c->result.bytes += v.bytes;
+	if (r < 0 && read) {
+		say_head(c, ino, "its head cannot be read at %" PRIu64 ": %s", mib * VERIFY_MIB_BYTES, strerror(-r));
+		return 0;
 	}
-	return r == -ENOENT ? 0 : r;
+	if (r == 0 && v.bad_count > 0)
+		report_bad(c, ino, mib, v.bad, file != NULL);
+	return r;
 }
 
 static int note_side(struct check *c, uint64_t side)
@@ -345,7 +263,7 @@ static int check_files(struct check *c, const struct state_check *state)
 
 int objects_check(struct store *store, struct state *state, const struct check_options *options, struct check_result *ret_result)
 {
-	struct check c = { .store = store, .state = state, .options = options, .bytes = malloc(MIB_BYTES) };
+	struct check c = { .store = store, .state = state, .options = options, .bytes = malloc(VERIFY_MIB_BYTES) };
 	findings_init(&c.findings);
 	struct state_check check = { .report = state_problem, .stop = stopped, .arg = &c };
 

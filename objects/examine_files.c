@@ -75,9 +75,9 @@ static int examine_format(struct examine *e)
 		return r;
 	}
 	if (r < 0 && c < 0) {
-		/* Without a copy a foreign directory looks the same. */
+		/* A foreign directory has no copy. */
 		snprintf(e->error, e->error_size, "%s: %s", e->directory, why);
-		if (r != -EBADMSG)
+		if (r != -EBADMSG && c == -ENOENT)
 			return r;
 		examine_say(e, FINDING_PROBLEM, 0, "format", "%s, and there is no whole copy of it: put it back from a backup", why);
 		return -EBADMSG;
@@ -162,11 +162,13 @@ static bool is_state_name(const char *name)
 static bool is_top_name(const char *name)
 {
 	static const char *const names[] = { "format", "format.copy", "key", "key.copy", "lock", "state", "log", "stage", "heads", "side", "reserve", "unfinished",
-		"lost", "lost+found", "scrub", "damage" };
+		"lost", "lost+found", "scrub" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
+	if (strncmp(name, "diosd.log", 9) == 0)
+		return true;
 	return strlen(name) > 4 && strcmp(name + strlen(name) - 4, ".new") == 0;   /* what a crash left of writing one of them */
 }
 
@@ -188,14 +190,21 @@ static int collect(void *arg, const char *name)
 	return l->names[l->count] ? (l->count++, 0) : -ENOMEM;
 }
 
+/* A name may be anybody's. */
+static void show(const char *path, char *shown, size_t size)
+{
+	size_t used = 0;
+
+	for (const char *c = path; *c && used + 5 < size; c++)
+		used += (size_t)snprintf(shown + used, size - used, (unsigned char)*c > 0x20 && (unsigned char)*c < 0x7f && *c != '\\' ? "%c" : "\\x%02x", (unsigned char)*c);
+	shown[used] = '\0';
+}
+
 static void stray(struct examine *e, const char *path, const char *what)
 {
 	char place[64], shown[300];
-	size_t used = 0;
 
-	for (const char *c = path; *c && used + 5 < sizeof(shown); c++)
-		used += (size_t)snprintf(shown + used, sizeof(shown) - used, (unsigned char)*c > 0x20 && (unsigned char)*c < 0x7f && *c != '\\' ? "%c" : "\\x%02x", (unsigned char)*c);
-	shown[used] = '\0';
+	show(path, shown, sizeof(shown));
 	int r = e->options->repair ? examine_put_away(e, path, what, place) : 1;
 	if (r == 0)
 		examine_say(e, FINDING_REPAIRED, 0, shown, "%s: it is kept as %s", what, place);
@@ -221,14 +230,15 @@ static void misplaced(struct examine *e, const char *path, const char *right)
 
 static void judge(struct examine *e, const char *folder, const char *name)
 {
-	char path[400], right[64];
+	char path[400], right[64], shown[300];
 
 	if (strlen(name) > 255)
 		return;
 	snprintf(path, sizeof(path), "%s%s%s", folder, folder[0] ? "/" : "", name);
 	if (folder[0] == '\0') {
+		show(name, shown, sizeof(shown));
 		if (!is_top_name(name))
-			examine_say(e, FINDING_NOTE, 0, NULL, "the data directory has something that is none of dios': it is left alone");
+			examine_say(e, FINDING_NOTE, 0, shown, "it is none of dios' files: it is left alone");
 	} else if (strcmp(folder, "state") == 0) {
 		if (!is_state_name(name))
 			stray(e, path, "it is no file of the state's store");
