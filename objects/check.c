@@ -261,6 +261,61 @@ static int check_files(struct check *c, const struct state_check *state)
 	return r;
 }
 
+/* ---- beside a damaged state ------------------------------------------------------------------------------------------ */
+
+/* One by one: a name leads to a record, a record to content or a head, as far as they can be read. */
+static int check_reachable(void *arg, const struct name *name, uint64_t ino)
+{
+	struct check *c = arg;
+	struct row_check rows = { .c = c, .ino = ino };
+	_cleanup_buffer_ struct buffer content;
+	struct state_crcs crcs;
+	struct record record;
+	struct head *head = NULL;
+	char text[NAME_TEXT_SIZE + 1];
+
+	name_to_text(name, text);
+	buffer_init(&content, 4 << 20);
+	int r = state_get(c->state, ino, &record);
+	if (r < 0) {
+		say(c, FINDING_PROBLEM, ino, "state", "object %s (inode %" PRIu64 "): its record cannot be read", text, ino);
+		return c->error < 0 || stopped(c);
+	}
+	if (record.kind != KIND_BLOB || record.place != PLACE_HEAD) {
+		r = state_get_inline(c->state, ino, &content);
+		if (r < 0 && r != -ENOENT)
+			say(c, FINDING_PROBLEM, ino, "state", "its content cannot be read");
+		return c->error < 0 || stopped(c);
+	}
+	if (!c->store)
+		return c->error < 0 || stopped(c);
+	r = state_each_row(c->state, ino, 0, check_row, &rows);
+	flush_rows(c);
+	if (r == 0 && (r = head_get(c->store->heads, ino, false, &head)) == -ENOENT)
+		r = 0;
+	for (uint64_t mib = 0; r == 0 && (r = state_find_crcs(c->state, ino, mib, &mib, &crcs)) == 0; mib++)
+		r = check_mib(c, ino, mib, head ? head_file(head) : NULL);
+	flush_bad(c);
+	if (head)
+		head_put(c->store->heads, head);
+	if (r < 0 && r != -ENOENT)
+		say(c, FINDING_PROBLEM, ino, "state", "its rows or checksums cannot be read");
+	return c->error < 0 || stopped(c);
+}
+
+static int check_damaged_state(struct check *c)
+{
+	char file[64];
+
+	say(c, FINDING_PROBLEM, 0, state_file_of(store_why(), file), "the state is damaged: %s. What is known to be affected follows; names and entries may be too", store_why());
+	int r = state_each_name(c->state, NULL, check_reachable, c);
+	if (r == -EBADMSG || r == -EIO) {
+		say(c, FINDING_PROBLEM, 0, "state", "the list of names cannot be read to its end: what is behind is not checked");
+		r = 0;
+	}
+	return r == 0 && stopped(c) ? -EINTR : r;
+}
+
 int objects_check(struct store *store, struct state *state, const struct check_options *options, struct check_result *ret_result)
 {
 	struct check c = { .store = store, .state = state, .options = options, .bytes = malloc(VERIFY_MIB_BYTES) };
@@ -269,12 +324,11 @@ int objects_check(struct store *store, struct state *state, const struct check_o
 
 	if (!c.bytes)
 		return -ENOMEM;
-	store_why_clear();
-	int r = state_check(state, &check);
-	if (r == -EBADMSG) {
-		char file[64];
-		say(&c, FINDING_PROBLEM, 0, state_file_of(store_why(), file), "the state is damaged: %s. What lies in that block cannot be read, nor checked further", store_why());
-		r = 0;
+	if (store)
+		store_why_clear();
+	int r = store ? state_check(state, &check) : -EBADMSG;
+	if (r == -EBADMSG || r == -EIO) {
+		r = check_damaged_state(&c);
 	} else if (r == 0) {
 		c.total_bytes = check.piece_bytes;
 		c.result.objects = check.objects;

@@ -16,7 +16,8 @@ struct check_options {
 };
 struct check_result { uint64_t objects, heads, bytes /* read and verified */, problems /* that are still there */, repaired, notes; };
 
-/* -EINTR; -ENOMEM; another errno if the state itself can't be read. Problems are no error: ret_result->problems. Thread-safe: what is being
+/* store NULL: the state is known to be damaged, as store_why() says, and lags behind the heads: what of it can't be read is listed.
+ * -EINTR; -ENOMEM; another errno if the state itself can't be read. Problems are no error: ret_result->problems. Thread-safe: what is being
  * written meanwhile is looked at again, and passed over if it goes on changing. */
 int objects_check(struct store *store, struct state *state, const struct check_options *options, struct check_result *ret_result);
 

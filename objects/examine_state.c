@@ -71,6 +71,29 @@ static int try_state(struct examine *e, const char *folder, uint64_t *ret_index,
 	return r;
 }
 
+/* The objects that damage to the state is known to concern. 0: they are reported, and counted. */
+static int list_affected(struct examine *e)
+{
+	const struct check_options options = { .report = e->options->report, .progress = e->options->progress, .arg = e->options->arg };
+	struct check_result result = { 0 };
+	struct state *state = NULL;
+	char path[4096];
+	struct kv *kv;
+	int r = examine_path(e, path, "state");
+
+	if (r == 0)
+		r = kv_rocksdb_open_read(path, CACHE_BYTES, &kv);
+	if (r < 0)
+		return r;
+	r = state_open(kv, &state);
+	if (r == 0 && read_all(e, kv) == -EBADMSG)
+		r = objects_check(NULL, state, &options, &result);
+	state_free(state);
+	kv_close(kv);
+	e->result->problems += result.problems;
+	return r < 0 ? r : result.problems > 0 ? 0 : -ENOENT;
+}
+
 int examine_state(struct examine *e)
 {
 	enum finding_kind kind = e->options->repair ? FINDING_NOTE : FINDING_PROBLEM;
@@ -81,6 +104,9 @@ int examine_state(struct examine *e)
 		return r;
 	e->state_whole = r == 0;
 	if (r < 0) {
+		if (!e->options->repair && list_affected(e) == 0)
+			return 0;
+		(void)try_state(e, "state", &e->index, &e->term);   /* for what it finds wrong */
 		examine_say(e, kind, 0, state_file_of(store_why(), file), "the state is damaged: %s", store_why()[0] ? store_why() : "what it says of itself cannot be read");
 		return 0;
 	}
@@ -275,7 +301,8 @@ static int from_tables(struct examine *e, bool *ret_done)
 	examine_say(e, FINDING_PROBLEM, 0, r == -EBADMSG ? state_file_of(store_why(), file) : "state",
 		"the state cannot be made anew: %s. Everything is kept as it is: restore state and log from one backup, or take the data from another replica",
 		r == -ENOENT ? "it is missing, and the log does not reach back to the beginning" :
-		lost > 0 ? "a table of it cannot be read" : r == 0 && !sound ? "its tables do not fit each other: one is another directory's, older or missing" : r == 0 ? "its tables do not reach up to where the log begins: one is missing, or they are older" : store_why());
+		lost > 0 ? "a table of it cannot be read, or only in part" : r == 0 && !sound ? "its tables do not fit each other: one is another directory's, older or missing" : r == 0 ? "its tables do not reach up to where the log begins: one is missing, or they are older" : store_why());
+	(void)list_affected(e);
 	return clear_new(e);
 }
 
