@@ -18,6 +18,7 @@ struct region;
 
 struct fs_options {
 	int device_fd;                  /* /dev/fuse, of the mount; taken */
+	int notify_fd;                  /* of notify_process_start; borrowed */
 	struct region *region;          /* attached; borrowed */
 	uint32_t workers;               /* threads that serve requests */
 	int64_t spin_ns;                /* how long a worker looks for the next request before it sleeps */

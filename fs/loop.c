@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "fs/handle.h"
 #include "fs/loop.h"
+#include "fs/notify_process.h"
 #include "fs/slot.h"
 #include "fs/spin.h"
 #include "fs/stats.h"
@@ -76,6 +77,8 @@ ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 	bool ours = request.serving != SLOT_NONE && out->unique != 0 && slot_header(request.fs, request.serving)->unique == out->unique;
 
 	atomic_fetch_add_explicit(&answers, 1, memory_order_release);
+	if (out->unique == 0 && (out->error == FUSE_NOTIFY_INVAL_INODE || out->error == FUSE_NOTIFY_INVAL_ENTRY))
+		return notify_process_write(((struct fs *)userdata)->options.notify_fd, iov, count);
 	if (ours) {
 		fault_point_of("fs.done", slot_header(request.fs, request.serving)->opcode);
 		slot_keep_answer(request.fs, request.serving, iov, count);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "fs/notify_process.h"
 #include "cluster/state_peek.h"
 #include "mount-tools/diosd.h"
 #include "mount-tools/unmount.h"
@@ -204,7 +205,7 @@ static int open_objects(struct diosd *d)
 
 static int open_all(struct diosd *d)
 {
-	struct fs_options options = { .device_fd = d->device_fd, .region = &d->region, .workers = (uint32_t)config_number(d->config, "workers"),
+	struct fs_options options = { .device_fd = d->device_fd, .notify_fd = d->notify_fd, .region = &d->region, .workers = (uint32_t)config_number(d->config, "workers"),
 		.spin_ns = config_number(d->config, "poll"), .timeout_ns = config_number(d->config, "cache.timeout"), .mount = d->region.header->mount, .data = d->region.header->data,
 		.config = d->config };
 	int r;
@@ -375,6 +376,11 @@ int main(int argc, char **argv)
 	fcntl(a.keep_fd, F_SETFD, FD_CLOEXEC);
 	d.keep_fd = a.keep_fd;
 	d.device_fd = a.device_fd;
+	d.notify_fd = notify_process_start(a.device_fd);
+	if (d.notify_fd < 0) {
+		refuse(&d, "cannot start a process: %s", strerror(-d.notify_fd));
+		return 1;
+	}
 	limits_raise();
 	memory_bound();
 	r = region_attach(a.region_fd, &d.region);

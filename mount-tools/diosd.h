@@ -14,7 +14,7 @@ struct diosd {
 	struct config *config;
 	struct region region;
 	struct control control;
-	int device_fd, keep_fd, signal_fd, ready_fd;
+	int device_fd, keep_fd, notify_fd, signal_fd, ready_fd;
 	struct store *store;
 	struct cluster *cluster;
 	struct objects *objects;
