@@ -5,13 +5,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/fault.h"
 
 #define FAULTS_MAX 32   /* armed at once */
 
-enum fault_action { FAULT_ERROR, FAULT_KILL };
+enum fault_action { FAULT_ERROR, FAULT_KILL, FAULT_WAIT };
 
 struct fault {
 	char name[64];
@@ -26,7 +27,7 @@ static pthread_once_t faults_once = PTHREAD_ONCE_INIT;
 
 static void fault_refuse(const char *text)
 {
-	fprintf(stderr, "DIOS_FAULT: '%s': expected point=error[:N] or point=kill[:N], comma separated, at most %d\n", text, FAULTS_MAX);
+	fprintf(stderr, "DIOS_FAULT: '%s': expected point=error[:N], point=kill[:N] or point=wait[:N], comma separated, at most %d\n", text, FAULTS_MAX);
 	abort();
 }
 
@@ -56,6 +57,8 @@ static void fault_parse_one(const char *text, size_t size)
 		f->action = FAULT_ERROR;
 	else if (strcmp(action, "kill") == 0)
 		f->action = FAULT_KILL;
+	else if (strcmp(action, "wait") == 0)
+		f->action = FAULT_WAIT;
 	else
 		fault_refuse(item);
 	fault_count++;
@@ -87,6 +90,8 @@ int fault_point(const char *name)
 			continue;
 		if (f->action == FAULT_KILL)
 			raise(SIGKILL);
+		while (f->action == FAULT_WAIT)
+			pause();
 		result = -EIO;
 	}
 	return result;

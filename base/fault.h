@@ -1,6 +1,6 @@
 /* Fault points for tests. A build without -Dfault_points=true compiles them to nothing.
  * DIOS_FAULT="point=action[:N]" (comma separated) in the environment arms them; actions: error (returns -EIO),
- * kill (raises SIGKILL), crash at the Nth passage only if :N is given. */
+ * kill (raises SIGKILL), wait (that thread goes no further), crash at the Nth passage only if :N is given. */
 #ifndef DIOS_BASE_FAULT_H
 #define DIOS_BASE_FAULT_H
 

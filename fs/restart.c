@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "fs/invalidate.h"
 #include "fs/loop.h"
+#include "fs/magic.h"
 #include "fs/restart.h"
 #include "fs/slot.h"
+#include "fs/wait.h"
 
 #define ATTEMPTS_MAX 8u     /* daemons that may die doing one request again: it gets EIO then, and the others their turn */
 
@@ -112,6 +115,9 @@ static void do_again(struct fs *fs, uint32_t slot, int kind)
 	case ANSWERED:
 		if (size <= SLOT_ANSWER_SIZE)
 			send(fs, region_answer(fs->region, slot), size);
+		/* What the earlier daemon would have said after its answer. */
+		if (size <= SLOT_ANSWER_SIZE && !magic_is(slot_header(fs, slot)->nodeid))
+			invalidate_node(fs, slot_header(fs, slot)->nodeid, true);
 		slot_put(fs->slots, slot);
 		break;
 	case NOTHING:
@@ -141,6 +147,7 @@ void restart_run(struct fs *fs)
 				counts[kind]++;
 				do_again(fs, slots[i], kind);
 			}
+	wait_run_ready(fs);
 	request_scratch_free();
 	request = (struct request){ .serving = SLOT_NONE };
 	objects_restored(fs->objects);

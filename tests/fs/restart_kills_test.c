@@ -139,7 +139,7 @@ static void work_mapped(void)
 		problem("fsync: %s", strerror(errno));
 }
 
-static void name_of(int i, char *text) { sprintf(text, "tree/n%02d", i); }
+static void name_of(int i, char *text) { snprintf(text, 32, "tree/n%02d", i); }
 
 /* One operation on the tree; that it fails is always wrong: the model knows what is there. */
 static void tree_step(void)
@@ -152,7 +152,7 @@ static void tree_step(void)
 	if (was == ABSENT && rnd(2)) {
 		unsigned content = rnd(1u << 30);
 		int fd = open(a, O_WRONLY | O_CREAT | O_EXCL, 0600);
-		int n = sprintf(text, "%u", content);
+		int n = snprintf(text, sizeof(text), "%u", content);
 		r = fd < 0 || write(fd, text, (size_t)n) != n || close(fd) < 0 ? -1 : 0;
 		shared->names[i].state = FILE_THERE;
 		shared->names[i].content = content;
@@ -195,7 +195,7 @@ static void append_records(int which)
 
 	for (unsigned i = 0; !shared->stop; i++) {
 		char record[64];
-		int n = sprintf(record, "%d %u\n", which, i);
+		int n = snprintf(record, sizeof(record), "%d %u\n", which, i);
 		if (write(fd, record, (size_t)n) != n)
 			problem("an append: %s", strerror(errno));
 		shared->appended[which] = i + 1;
@@ -228,7 +228,7 @@ static void work_stream_writer(void)
 
 	for (unsigned i = 0; r == 0 && !shared->stop && i < RECORDS; i++) {
 		char record[16];
-		int n = sprintf(record, "%07u", i);
+		int n = snprintf(record, sizeof(record), "%07u", i);
 		if (write(ref, record, (size_t)n) != n)
 			problem("a stream's record: %s", strerror(errno));
 		shared->written = i + 1;
@@ -288,7 +288,7 @@ static void work_follow(void)
 		if (got == 0)
 			break;
 		char want[16];
-		sprintf(want, "%07u", next++);
+		snprintf(want, sizeof(want), "%07u", next++);
 		if (got != 7 || memcmp(bytes, want, 7) != 0)
 			problem("a follower got %.7s for %s", bytes, want);
 	}
@@ -325,7 +325,7 @@ static void check_tree(void)
 
 	for (int i = 0; i < NAMES; i++) {
 		name_of(i, path);
-		sprintf(text, "%u", shared->names[i].content);
+		snprintf(text, sizeof(text), "%u", shared->names[i].content);
 		int there = stat(path, &st) < 0 ? ABSENT : S_ISDIR(st.st_mode) ? FOLDER_THERE : FILE_THERE;
 		good &= there == shared->names[i].state && (there != FILE_THERE || holds(path, text));
 	}

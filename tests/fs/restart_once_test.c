@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,23 @@ static void arm(const char *point, int group)
 
 static bool remount(void) { return chdir("/") == 0 && mount_down() && mount_up() && chdir(mount_point) == 0; }
 
+/* A program that has its answer goes on; what it does next must not be undone by doing the first once more. */
+static void answered_is_over(void)
+{
+	char bytes[8] = "", fault[64];
+
+	snprintf(fault, sizeof(fault), "fs.answered.%u=wait:2", FUSE_WRITE);
+	setenv("DIOS_FAULT", fault, 1);
+	int fd = remount() ? open("answered", O_RDWR | O_CREAT, 0600) : -1;
+	bool good = pwrite(fd, "first.", 6, 0) == 6 && pwrite(fd, "second", 6, 0) == 6 && pwrite(fd, "third.", 6, 0) == 6;
+	pid_t before = mount_daemon();
+	kill(before, SIGKILL);
+	ok(good && wait_for(died, &before) && pread(fd, bytes, 6, 0) == 6, "a daemon dies between an answer and the note that it was sent");
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	ok(pread(fd, bytes, 6, 0) == 6 && memcmp(bytes, "third.", 6) == 0, "D2_an answered write is not done again over the next one");
+	close(fd);
+}
+
 int main(void)
 {
 	static const char *const points[3] = { "fs.done", "fs.kept", "fs.answered" };
@@ -266,6 +284,7 @@ int main(void)
 				if (cases[i].group == group)
 					run_case(&cases[i], points[current]);
 		}
+	answered_is_over();
 	unsetenv("DIOS_FAULT");
 	char output[4096];
 	const char *const fsck[] = { "--mount", mount_point, "fsck", NULL };

@@ -15,6 +15,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libdios/dios-ioctl.h"
@@ -213,15 +214,29 @@ static long waiting(void)
 }
 static bool so_many_wait(void *arg) { return waiting() == *(long *)arg; }
 
+/* Who waits for ever is left behind: NULL. */
+static void join(pthread_t thread, void **ret)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	*ret = NULL;
+	pthread_timedjoin_np(thread, ret, &until);
+}
+
 static void streams(void)
 {
 	pthread_t reader, poller;
 	void *got = NULL, *woken = NULL;
+	/* Static: one who is left behind still uses them. */
+	static int fd, polled;
 	dios_ref ref;
 	bool good = make_stream("./stream", &ref) && write(ref, "first", 5) == 5;
-	int fd = open("stream", O_RDONLY), polled = open("stream", O_RDONLY);
 	char text[64];
 
+	fd = open("stream", O_RDONLY);
+	polled = open("stream", O_RDONLY);
 	good = good && read(fd, text, sizeof(text)) == 5 && read(polled, text, sizeof(text)) == 5;
 	pthread_create(&reader, NULL, read_one, &fd);
 	pthread_create(&poller, NULL, poll_one, &polled);
@@ -230,9 +245,9 @@ static void streams(void)
 	for (int i = 0; i < 3; i++)
 		kill_daemon();
 	ok(good && write(ref, "second", 6) == 6, "D1_a stream is written by who had it open");
-	pthread_join(reader, &got);
+	join(reader, &got);
 	ok(got && strcmp(got, "second") == 0, "D3_a blocked reader gets what comes next, and only that");
-	pthread_join(poller, &woken);
+	join(poller, &woken);
 	ok(woken != NULL, "D1_a poller is woken");
 	free(got);
 	close(fd);
@@ -278,7 +293,7 @@ static void mutexes(void)
 {
 	struct dios_create_options o = { .path = "./mutex", .rights = DIOS_READ | DIOS_WRITE, .read_consistency = DIOS_MUTEX, .write_consistency = DIOS_MUTEX };
 	struct dios_buffer b;
-	dios_ref holder, other;
+	static dios_ref holder, other;
 	pthread_t thread;
 	void *got = NULL;
 	bool good = dios_create(0, &o, NULL, &holder) == 0 && dios_open(0, "./mutex", DIOS_READ | DIOS_WRITE, &other) == 0 &&
@@ -292,7 +307,7 @@ static void mutexes(void)
 	ok(good && dios_acquire_write(DIOS_NOWAIT, other, 0, 8, &none) == -EAGAIN, "D1_a mutex is held");
 	memcpy(b.data, "8 bytes.", 8);
 	ok(dios_commit_write(0, holder, &b, 8) == 0, "D1_its holder commits");
-	pthread_join(thread, &got);
+	join(thread, &got);
 	ok(got != NULL, "D3_and who waited for it gets it");
 	dios_close(holder);
 	dios_close(other);
