@@ -199,7 +199,8 @@ static void *read_one(void *arg)
 static void *poll_one(void *arg)
 {
 	struct pollfd p = { .fd = *(int *)arg, .events = POLLIN };
-	return (void *)(intptr_t)(poll(&p, 1, 20000) == 1 && (p.revents & POLLIN));
+	/* Without a bound: at its end poll would look once more by itself. */
+	return (void *)(intptr_t)(poll(&p, 1, -1) == 1 && (p.revents & POLLIN));
 }
 
 static long waiting(void)
