@@ -17,9 +17,7 @@ enum note_kind { NOTE_NODE, NOTE_ENTRY, NOTE_THEN };
 
 struct note {
 	struct note *next;
-	#define SPARE_NOTES 256u   /* for when there is no memory: an invalidation that gets lost leaves old pages in the kernel for good */
-
-enum note_kind kind;
+	enum note_kind kind;
 	uint64_t node;
 	int64_t offset, size;       /* NOTE_NODE: bytes; offset -1: attributes only; size 0: to the end */
 	void (*then)(void *arg, fuse_req_t req);

@@ -71,13 +71,23 @@ ssize_t device_read(int fd, void *data, size_t size, void *userdata)
 	return n;
 }
 
+/* Those of the notifier's thread, which wait for the kernel's locks; attributes alone are forgotten under none. */
+static bool notification_waits(const struct iovec *iov, int count)
+{
+	const struct fuse_out_header *out = iov[0].iov_base;
+
+	if (out->error == FUSE_NOTIFY_INVAL_ENTRY)
+		return true;
+	return out->error == FUSE_NOTIFY_INVAL_INODE && count > 1 && ((const struct fuse_notify_inval_inode_out *)iov[1].iov_base)->off >= 0;
+}
+
 ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	const struct fuse_out_header *out = iov[0].iov_base;
 	bool ours = request.serving != SLOT_NONE && out->unique != 0 && slot_header(request.fs, request.serving)->unique == out->unique;
 
 	atomic_fetch_add_explicit(&answers, 1, memory_order_release);
-	if (out->unique == 0 && (out->error == FUSE_NOTIFY_INVAL_INODE || out->error == FUSE_NOTIFY_INVAL_ENTRY))
+	if (out->unique == 0 && notification_waits(iov, count))
 		return notify_process_write(((struct fs *)userdata)->options.notify_fd, iov, count);
 	if (ours) {
 		fault_point_of("fs.done", slot_header(request.fs, request.serving)->opcode);
