@@ -91,6 +91,7 @@ int region_attach(int fd, struct region *ret_region)
 	if (base == MAP_FAILED)
 		return -errno;
 	region_layout(base, ret_region);
+	ret_region->header->starts_ns[ret_region->header->starts % REGION_STARTS_KEPT] = clock_boot_ns(&clock_system);
 	ret_region->header->starts++;
 	return 0;
 }

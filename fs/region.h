@@ -34,6 +34,7 @@
 #define TOKEN_COUNT (1u << 16)                  /* token look-ups that the kernel remembers */
 #define TOKEN_ENTRY_TEXT 1008                   /* bytes: the longest token, and its NUL */
 #define INIT_SIZE 4096u
+#define REGION_STARTS_KEPT 20u                  /* more than that within two minutes is a daemon that keeps dying */
 
 enum slot_state { SLOT_FREE = 0, SLOT_USED };
 struct slot_entry {
@@ -96,6 +97,7 @@ struct region_header {
 	int32_t holder_pid;
 	uint32_t init_size;                     /* bytes of init; 0: the kernel has not spoken yet */
 	uint64_t starts;                        /* daemons that have attached */
+	int64_t starts_ns[REGION_STARTS_KEPT];  /* boot clock: when the last of them did, start number n at n modulo that many */
 	int64_t died_ns;                        /* boot clock: when the holder saw the last one end; 0: none has */
 	int64_t mounted_ns;                     /* wall clock */
 	char mount[REGION_PATH_MAX], data[REGION_PATH_MAX];

@@ -1,4 +1,5 @@
-/* What is looked at, because nothing tells of it by itself: room, inodes, the file system's state, the clock, the length of the log, the configuration.
+/* What is looked at, because nothing tells of it by itself: room, inodes, the file system's
+ * state, the clock, the length of the log, how often the daemon was started, the configuration.
  * Once a second by the maintenance thread; what fails where it is done raises its condition there (base/condition.h). */
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define NEARLY_FULL_BYTES (2ull << 30)       /* no more than this, however large it is */
 #define INODES_SHARE 50
 #define LOG_LONG_BYTES (512ull << 20)        /* eight times what makes it be flushed */
+#define DYING_NS (120 * NS_PER_SECOND)       /* as many starts as are kept within that: it keeps dying */
 #define STEP_NS (2 * NS_PER_SECOND)
 #define STEP_TOLD_NS (3600 * NS_PER_SECOND)  /* how long a step is shown */
 
@@ -101,6 +103,18 @@ static void look_at_log(struct diosd *d)
 		condition_clear(CONDITION_LOG_LONG);
 }
 
+static void look_at_starts(struct diosd *d, int64_t now_ns)
+{
+	const struct region_header *h = d->region.header;
+	/* The oldest that is kept. */
+	int64_t first_ns = h->starts_ns[h->starts % REGION_STARTS_KEPT];
+
+	if (h->starts >= REGION_STARTS_KEPT && now_ns - first_ns < DYING_NS)
+		condition_raise(CONDITION_DAEMON_DYING, "the daemon was started %u times in the last %lld s", REGION_STARTS_KEPT, (now_ns - first_ns) / NS_PER_SECOND + 1);
+	else
+		condition_clear(CONDITION_DAEMON_DYING);
+}
+
 void diosd_health_start(struct diosd *d)
 {
 	struct disk_facts facts = { 0 };
@@ -131,5 +145,6 @@ void diosd_health_look(struct diosd *d)
 	look_at_file_system(d);
 	look_at_clock(d, now_ns);
 	look_at_log(d);
+	look_at_starts(d, now_ns);
 	log_flush(false);
 }
