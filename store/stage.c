@@ -24,8 +24,8 @@
 #include "store/stage_format.h"
 #include "store/why.h"
 
-#define SEGMENT_SIZE (32u << 20)       /* bytes: a few are in use at a time */
-#define UNUSED_MAX 2                   /* files kept for reuse: warm in the cache, and no creates when it matters */
+#define SEGMENT_SIZE (8u << 20)        /* bytes: what a start after a kill reads through, for the few records that nobody has committed */
+#define UNUSED_MAX 8                   /* files kept for reuse: warm in the cache, and no creates when it matters */
 #define NUMBERS_A_START (1ull << 40)   /* sequence numbers reserved by each start: more than a life can use */
 
 struct segment {
@@ -59,13 +59,19 @@ static void file_path(const struct stage *s, uint32_t number, char path[static 6
 	snprintf(path, 64, "%s/%08" PRIx32, s->folder, number);
 }
 
+static int segment_wipe(struct disk_file *file)
+{
+	static const uint8_t zeros[STAGE_HEADER_SIZE];
+
+	return disk_pwrite(file, zeros, sizeof(zeros), 0);
+}
+
 /* Takes the file. */
 static void keep_or_delete(struct stage *s, struct disk_file *file, uint32_t number)
 {
-	static const uint8_t zeros[STAGE_HEADER_SIZE];
 	char path[64];
 
-	if (s->unused_count < UNUSED_MAX && disk_pwrite(file, zeros, sizeof(zeros), 0) == 0) {
+	if (s->unused_count < UNUSED_MAX && segment_wipe(file) == 0) {
 		s->unused[s->unused_count++] = (struct unused_file){ number, file };
 		return;
 	}
@@ -338,6 +344,9 @@ void stage_close(struct stage *s)
 
 	if (!s)
 		return;
+	/* Of this life, and nothing in it is needed: the next start has nothing to read through. The others wait for a replay. */
+	if (s->current && s->current->live == 0)
+		segment_wipe(s->current->file);
 	HASH_ITER(hh, s->segments, g, next) {
 		HASH_DEL(s->segments, g);
 		disk_close(g->file);
