@@ -12,15 +12,20 @@
 #include "libdios/dios-util.h"
 #include "libdios/dios.h"
 
-/* An object of one block, in the folder. */
+/* An object of one block, in the folder. Nobody has it open by plain open(2): then it would have no versions meanwhile. */
 static dios_ref object_make(const struct sizes *s, const void *data)
 {
-	int fd = file_open(s, "object", O_RDWR | O_CREAT | O_TRUNC);
+	char path[4096];
+	struct dios_buffer b;
+	dios_ref ref;
 
-	file_write(fd, data, SMALL, 0);
-	if (fsync(fd) < 0)
-		fail("fsync");
-	return fd;
+	snprintf(path, sizeof(path), "%s/object", s->folder);
+	struct dios_create_options options = { .path = path, .rights = DIOS_READ | DIOS_WRITE };
+	need(dios_create(0, &options, NULL, &ref), "create");
+	need(dios_acquire_write(0, ref, 0, SMALL, &b), "acquire_write");
+	memcpy(b.data, data, SMALL);
+	need(dios_commit_write(0, ref, &b, SMALL), "commit_write");
+	return ref;
 }
 
 void acquire_commit(const struct sizes *s)
