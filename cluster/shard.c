@@ -279,6 +279,9 @@ static int flush_and_compact(struct shard *s)
 
 	lock_acquire(&s->lock);
 	s->maintaining = false;
+	/* The log has all that was applied since the last flush that is believed: the next start does it again. */
+	if (r == -ESTALE)
+		shard_stop(s, "the state's store has failed before and must be opened again", r);
 	if (r == 0 && !s->stopped && s->group) {
 		r = log_compact(s->store->log, s->options.id, index, term);
 		if (r == 0 && (r = raft_group_compacted(s->group, shard_now_ms(s), index, &members, members_index, 0, &actions)) < 0)

@@ -199,6 +199,15 @@ int head_get(struct heads *h, uint64_t ino, bool create, struct head **ret_head)
 
 struct disk_file *head_file(struct head *head) { return head->file; }
 
+static bool no_descriptors(int error) { return error == -EMFILE || error == -ENFILE; }
+
+static int sync_folder_of(struct heads *h, struct file_key key)
+{
+	char folder[64];
+	folder_path(key, folder);
+	return disk_sync_dir(h->disk, folder);
+}
+
 int head_sync(struct heads *h, struct head *head)
 {
 	unsigned index = folder_index(head->key);
@@ -209,9 +218,15 @@ int head_sync(struct heads *h, struct head *head)
 	if (doubtful) return -EIO;
 	int r = disk_sync(head->file);
 	if (r == 0 && sync_folder) {
-		char folder[64];
-		folder_path(head->key, folder);
-		r = disk_sync_dir(h->disk, folder);
+		r = sync_folder_of(h, head->key);
+		/* A folder that could not even be opened says nothing about the bytes. */
+		if (no_descriptors(r)) {
+			lock_acquire(&h->lock);
+			shrink(h, 0);
+			lock_release(&h->lock);
+			r = sync_folder_of(h, head->key);
+		}
+		if (no_descriptors(r)) return r;
 	}
 	LOCK_GUARD(&h->lock);
 	if (r < 0) head->doubtful = true;

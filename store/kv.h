@@ -7,7 +7,7 @@
  * after a power cut the applied index may lie beyond the last entry that is left in the log.
  *
  * Keys and values are any bytes, ordered as by memcmp, shorter before longer. Errors are negative errnos: -EBADMSG damaged,
- * -EIO, -ENOSPC, -ENOMEM. Thread-safe; a batch and an iterator belong to one thread. */
+ * -EIO, -ENOSPC, -ENOMEM; of a flush also -ESTALE: an earlier one has failed, and only what is opened again is believed. Thread-safe; a batch and an iterator belong to one thread. */
 #ifndef DIOS_STORE_KV_H
 #define DIOS_STORE_KV_H
 

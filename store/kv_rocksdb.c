@@ -280,8 +280,13 @@ static int rocks_flush(struct kv *kv)
 {
 	char *error = NULL;
 
+	uint64_t failures = 0;
 	rocksdb_flush(to_kv(kv)->db, to_kv(kv)->flush, &error);
-	return rocks_error(error);
+	int r = rocks_error(error);
+	/* After a flush or compaction that failed RocksDB goes on by itself, but what it says of its files is not believed any more. */
+	if (r == 0 && (rocksdb_property_int(to_kv(kv)->db, "rocksdb.background-errors", &failures) != 0 || failures > 0))
+		r = -ESTALE;
+	return r;
 }
 
 static void rocks_close(struct kv *kv)

@@ -12,8 +12,7 @@
  * made with locks of a rank below LOCK_LOG held; log_sync blocks as long as the disk does.
  *
  * Errors: once log_failed, -EIO for ever: close it and open it again. Otherwise an append of one entry that fails has appended nothing,
- * and the next may succeed: -ENOSPC (no room for another segment), -ENOMEM, -EMFILE, -EIO (what was written is unreadable, and the log goes
- * on in another segment). Of several entries some may have been appended: log_get_group tells what the log has. */
+ * and the next may succeed: -ENOSPC (no room for another segment), -ENOMEM, -EMFILE, -EIO (as of the disk; a crash right after may show the entry). Of several entries some may have been appended: log_get_group tells what the log has. */
 #ifndef DIOS_STORE_LOG_H
 #define DIOS_STORE_LOG_H
 
@@ -52,7 +51,7 @@ int log_set_vote(struct log *log, uint32_t group, uint64_t term, uint64_t voted_
 /* Everything appended before the call is on stable storage when it returns. Concurrent calls share one fdatasync.
  * After a failure the log refuses everything with -EIO (a failed fsync proves nothing about the bytes). */
 int log_sync(struct log *log);
-bool log_failed(struct log *log);   /* a sync has failed, or a write that could not be made harmless: it takes nothing any more */
+bool log_failed(struct log *log);   /* a sync has failed: it takes nothing any more */
 /* -ENOENT: not in the log; -EBADMSG: damaged. data is reset first; its limit must allow for the entry and 128 bytes more. */
 int log_read(struct log *log, uint32_t group, uint64_t index, uint64_t *ret_term, uint16_t *ret_type, struct buffer *data);
 /* Entries up to and including index are in a durable snapshot (flushed state): their segments may be used again. Entries beyond

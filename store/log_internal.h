@@ -61,6 +61,7 @@ struct log {
 	struct log_position free_after;   /* once this is synced, what is off the chain is really not needed */
 	uint64_t next_seq;
 	uint32_t next_number;
+	bool unclean;                     /* the same, and the first of them could not be made unreadable yet: nothing is written before that is done */
 	bool torn;                        /* bytes after the end may look like records: the next record goes to a new segment */
 	struct log_position opened_end;   /* where the log ended when it was opened */
 	int (*make_room)(void *arg, uint64_t bytes);

@@ -45,16 +45,14 @@ static bool fits(const struct log_segment *segment, uint32_t end, size_t data_si
 
 /* Part of what was to be written may be there, and some of it may be whole records: the first is made unreadable, and
  * whatever lies behind it is left behind by going on in another segment. */
-static void write_failed(struct log *log, struct log_segment *segment)
+static int make_unreadable(struct log *log, struct log_segment *segment)
 {
 	static const uint8_t zeros[LOG_RECORD_SIZE];
+	int r = disk_pwrite(segment->file, zeros, sizeof(zeros), segment->end);
 
 	log->torn = true;
-	if (disk_pwrite(segment->file, zeros, sizeof(zeros), segment->end) == 0)
-		return;
-	lock_acquire(&log->lock);
-	log->error = -EIO;
-	lock_release(&log->lock);
+	log->unclean = r < 0;
+	return r;
 }
 
 static int batch_write(struct log *log, struct log_segment *segment, const struct batch *b)
@@ -63,10 +61,10 @@ static int batch_write(struct log *log, struct log_segment *segment, const struc
 
 	if (r == 0)
 		r = disk_pwritev(segment->file, b->iov, b->iov_count, segment->end);
-	if (r < 0)
-		write_failed(log, segment);
-	else
+	if (r == 0)
 		counter_add(&records_written, b->count);
+	else if (make_unreadable(log, segment) < 0)
+		r = -EIO;   /* should the machine stop now, they may be found */
 	return r;
 }
 
@@ -75,6 +73,11 @@ static int segment_for(struct log *log, size_t data_size, struct log_segment **r
 {
 	struct log_segment *segment = log_current(log);
 
+	if (log->unclean) {
+		int r = make_unreadable(log, segment);
+		if (r < 0)
+			return r;
+	}
 	if (LOG_DATA_START + LOG_RECORD_SIZE + log_record_space(data_size) > log->segment_size)
 		return -EMSGSIZE;
 	if (!segment || log->torn || !fits(segment, segment->end, data_size)) {
