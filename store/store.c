@@ -55,8 +55,9 @@ static int make_parts(struct disk *disk, struct random_source *random)
 	random_fill(random, key, sizeof(key));
 	int r = key_write(disk, key);
 	explicit_bzero(key, sizeof(key));
-	static const char *const folders[] = { "state", "log", "stage" };
-	for (size_t i = 0; r == 0 && i < 3; i++) r = disk_mkdir(disk, folders[i]);
+	/* All of them: one that is missing later is damage. */
+	static const char *const folders[] = { "state", "log", "stage", "heads", "side" };
+	for (size_t i = 0; r == 0 && i < sizeof(folders) / sizeof(folders[0]); i++) r = disk_mkdir(disk, folders[i]);
 	return r;
 }
 

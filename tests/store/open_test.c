@@ -67,6 +67,13 @@ static void made_and_opened(const char *base)
 	is_int(store_init(directory, &random_system, &clock_system, error, sizeof(error)), 0, "a missing directory is made");
 	snprintf(path, sizeof(path), "%s/key", directory);
 	ok(stat(path, &st) == 0 && (st.st_mode & 077) == 0, "nobody else can read the key");
+	static const char *const folders[] = { "state", "log", "stage", "heads", "side" };
+	size_t made = 0;
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(path, sizeof(path), "%s/%s", directory, folders[i]);
+		made += stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	}
+	is_int((int)made, 5, "each folder is there before the first start: one missing after it is damage");
 	is_int(store_init(directory, &random_system, &clock_system, error, sizeof(error)), -EEXIST, "made again: EEXIST");
 	ok(said(directory), "the message names it");
 	is_int(store_open(directory, CACHE, &s, error, sizeof(error)), 0, "opened");
