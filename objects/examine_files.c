@@ -243,7 +243,7 @@ static void judge(struct examine *e, const char *folder, const char *name)
 		if (!is_state_name(name))
 			stray(e, path, "it is no file of the state's store");
 	} else if (strcmp(folder, "log") == 0) {
-		if (!is_hex(name, 8))
+		if (!is_hex(name, 8) && !(strlen(name) == 12 && strcmp(name + 8, ".old") == 0))   /* deleted half way */
 			stray(e, path, "it is no segment of the log");
 	} else if (strcmp(folder, "stage") == 0) {
 		if (!is_hex(name, 8) && strncmp(name, "numbers", 7) != 0)

@@ -50,7 +50,7 @@ struct disk_ops {
 	int (*fd)(struct disk_file *f);                                    /* the descriptor, borrowed; -1 in the simulation */
 	int (*rename)(struct disk *d, const char *from, const char *to);  /* within one folder, replacing; across folders -EXDEV */
 	int (*unlink)(struct disk *d, const char *path);                   /* of a file; one that is open lives on until it is closed */
-	int (*mkdir)(struct disk *d, const char *path);                    /* 0700; -EEXIST is success */
+	int (*mkdir)(struct disk *d, const char *path);                    /* 0700; one that is there is success; -ENOTDIR: something else has the name */
 	int (*sync_dir)(struct disk *d, const char *path);
 	/* Calls back for each entry but . and .., in no order; a non-zero return ends it and is returned. */
 	int (*list)(struct disk *d, const char *path, int (*each)(void *arg, const char *name), void *arg);

@@ -235,9 +235,13 @@ static int posix_unlink(struct disk *d, const char *path)
 
 static int posix_mkdir(struct disk *d, const char *path)
 {
-	if (mkdirat(to_disk(d)->fd, path, 0700) == 0 || errno == EEXIST)
+	struct stat st;
+
+	if (mkdirat(to_disk(d)->fd, path, 0700) == 0)
 		return 0;
-	return -errno;
+	if (errno != EEXIST || fstatat(to_disk(d)->fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
 static int open_folder(struct disk *d, const char *path)

@@ -59,14 +59,25 @@ static void folder_path(struct file_key key, char path[static 64])
 void head_path(uint64_t ino, char path[static 64]) { file_path((struct file_key){ ino, FILE_HEAD }, path); }
 void side_path(uint64_t id, char path[static 64]) { file_path((struct file_key){ id, FILE_SIDE }, path); }
 
+/* On a file system without a journal a power cut can leave the name of a new folder with the inode of a file that had been deleted. Nothing that
+ * was synced was ever in such a folder: the sync of a head covers its folder too. */
+static int folder_make(struct disk *disk, const char *path)
+{
+	int r = disk_mkdir(disk, path);
+	if (r != -ENOTDIR) return r;
+	log_warning("store", "a folder is a file since a power cut, it is made anew path=%s", path);
+	r = disk_unlink(disk, path);
+	return r == 0 ? disk_mkdir(disk, path) : r;
+}
+
 int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads)
 {
-	int r = disk_mkdir(disk, "heads");
-	if (r == 0) r = disk_mkdir(disk, "side");
+	int r = folder_make(disk, "heads");
+	if (r == 0) r = folder_make(disk, "side");
 	for (unsigned i = 0; r == 0 && i < HEAD_FOLDERS; i++) {
 		char path[16];
 		snprintf(path, sizeof(path), "heads/%02x", i);
-		r = disk_mkdir(disk, path);
+		r = folder_make(disk, path);
 	}
 	if (r == 0) r = disk_sync_dir(disk, "heads");
 	if (r == 0) r = disk_sync_dir(disk, ".");

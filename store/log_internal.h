@@ -76,6 +76,8 @@ struct log {
 int log_segments_push(struct log_segments *list, struct log_segment *segment);
 struct log_segment *log_segments_take(struct log_segments *list, size_t at);
 void log_segment_path(const struct log *log, uint32_t number, char path[96]);
+#define LOG_REMOVED ".old"   /* behind the name of a segment that is being deleted */
+int log_file_remove(struct log *log, const char *path);
 void log_segment_free(struct log_segment *segment);            /* closes the file; NULL is fine */
 struct log_segment *log_current(struct log *log);              /* NULL while the chain is empty */
 struct log_segment *log_segment_find(struct log *log, uint64_t seq);   /* on the chain */

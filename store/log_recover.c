@@ -10,6 +10,7 @@
  *      takes these pages for clean, and the next sync would promise what the disk does not have. */
 #include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/crc32c.h"
@@ -43,6 +44,7 @@ struct recovery {
 	bool torn;
 	uint8_t *bytes;                  /* one segment's */
 	uint32_t bytes_size;
+	char removed[96];                /* a file whose deletion was cut short; of several one at each start */
 };
 
 static int add_number(void *arg, const char *name)
@@ -52,6 +54,10 @@ static int add_number(void *arg, const char *name)
 
 	errno = 0;
 	unsigned long number = strtoul(name, &end, 16);
+	if (end - name == 8 && strcmp(end, LOG_REMOVED) == 0) {
+		snprintf(r->removed, sizeof(r->removed), "%s/%.12s", r->log->folder, name);
+		return 0;
+	}
 	if (errno || *end || end - name != 8) {
 		log_warning("store", "not a log segment, left alone name=\"%s\"", name);
 		return 0;
@@ -145,7 +151,7 @@ static int open_one(struct recovery *r, uint32_t number)
 	if (error < 0) {
 		log_segment_free(segment);
 		if (error == -ENODATA)
-			return disk_unlink(r->log->disk, path);
+			return log_file_remove(r->log, path);
 		log_error("store", "a log segment cannot be used path=%s errno=%d", path, -error);
 		store_why_set("%s: %s", path, error == -EBADMSG ? "the header of this segment is damaged, or its file is cut short" :
 			error == -EXDEV ? "this segment belongs to another data directory" : strerror(-error));
@@ -179,6 +185,8 @@ static int open_all(struct recovery *r)
 		error = disk_sync_dir(r->log->disk, ".");
 	if (error == 0)
 		error = disk_list(r->log->disk, r->log->folder, add_number, r);
+	if (error == 0 && r->removed[0])
+		error = disk_unlink(r->log->disk, r->removed);
 	if (error < 0 || r->number_count == 0)
 		return error;
 	r->found = calloc(r->number_count, sizeof(*r->found));

@@ -104,7 +104,7 @@ static int segment_make(struct log *log, struct log_segment **ret_segment)
 	if (r == 0)
 		r = disk_sync_dir(log->disk, log->folder);
 	if (r < 0) {
-		disk_unlink(log->disk, path);
+		log_file_remove(log, path);
 		log_segment_free(segment);
 		return r;
 	}
@@ -113,12 +113,25 @@ static int segment_make(struct log *log, struct log_segment **ret_segment)
 	return 0;
 }
 
+/* Without a journal a power cut can bring the name back, with an inode that is another file's by then: what it holds would be a damaged
+ * segment. So the name is gone from the disk before the inode is. */
+int log_file_remove(struct log *log, const char *path)
+{
+	char aside[112];
+
+	snprintf(aside, sizeof(aside), "%s" LOG_REMOVED, path);
+	int r = disk_rename(log->disk, path, aside);
+	if (r == 0)
+		r = disk_sync_dir(log->disk, log->folder);
+	return r == 0 ? disk_unlink(log->disk, aside) : r;
+}
+
 static void segment_remove(struct log *log, struct log_segment *segment)
 {
 	char path[96];
 
 	log_segment_path(log, segment->number, path);
-	int r = disk_unlink(log->disk, path);
+	int r = log_file_remove(log, path);
 	if (r < 0 && r != -ESHUTDOWN)
 		log_warning("store", "a log segment cannot be deleted path=%s errno=%d", path, -r);
 	log_segment_free(segment);

@@ -239,7 +239,17 @@ static int adopt(struct stage *s, const struct found *f)
 	return 0;
 }
 
-/* Segments of this boot wait for stage_replay, in the order of their lives; other files are used again. */
+/* Not written to: on a file system without a journal a power cut can bring back the name of a deleted segment, with the inode of a newer file. */
+static void delete_old(struct stage *s, const struct found *f)
+{
+	char path[64];
+
+	disk_close(f->file);
+	file_path(s, f->number, path);
+	disk_unlink(s->disk, path);   /* a failure leaves a file that the next start finds */
+}
+
+/* Segments of this boot wait for stage_replay, in the order of their lives; other files are deleted. */
 static int open_files(struct stage *s, const struct opening *o)
 {
 	struct found *found = calloc(o->count + 1, sizeof(*found));
@@ -254,7 +264,7 @@ static int open_files(struct stage *s, const struct opening *o)
 		qsort(found, count, sizeof(*found), compare_id);
 	for (; r == 0 && taken < count; taken++) {
 		if (found[taken].id == 0)
-			keep_or_delete(s, found[taken].file, found[taken].number);
+			delete_old(s, &found[taken]);
 		else
 			r = adopt(s, &found[taken]);
 		if (r < 0)

@@ -57,7 +57,11 @@ static int make_parts(struct disk *disk, struct random_source *random)
 	explicit_bzero(key, sizeof(key));
 	/* All of them: one that is missing later is damage. */
 	static const char *const folders[] = { "state", "log", "stage", "heads", "side" };
-	for (size_t i = 0; r == 0 && i < sizeof(folders) / sizeof(folders[0]); i++) r = disk_mkdir(disk, folders[i]);
+	for (size_t i = 0; r == 0 && i < sizeof(folders) / sizeof(folders[0]); i++) {
+		r = disk_mkdir(disk, folders[i]);
+		/* Before its name: without a journal a durable name says nothing of what it names. */
+		if (r == 0) r = disk_sync_dir(disk, folders[i]);
+	}
 	return r;
 }
 

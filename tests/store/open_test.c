@@ -338,6 +338,39 @@ static void room_on_a_full_disk(void)
 	disk_free(d);
 }
 
+/* What a power cut and e2fsck can leave on a file system without a journal: names of files and folders whose inode was not yet written, and is
+ * that of another file. */
+static void names_of_other_files(const char *base)
+{
+	char directory[PATH_MAX + 64], head[2 * PATH_MAX], other[2 * PATH_MAX];
+	uint8_t found[4096] = { 1 }, zeros[sizeof(found)] = { 0 };
+	struct store *s = NULL;
+	struct stat st;
+
+	path_in(directory, base, "no-journal");
+	if (store_init(directory, &random_system, &clock_system, error, sizeof(error)) < 0 || open_only(directory) < 0)
+		abort();
+	snprintf(other, sizeof(other), "%s/heads/3f", directory);
+	ok(rmdir(other) == 0 && (close(open(other, O_CREAT | O_WRONLY, 0600)), true), "a folder of heads is a file");
+	snprintf(head, sizeof(head), "%s/heads/00/0000000000000007", directory);
+	int fd = open(head, O_CREAT | O_RDWR, 0600);
+	ok(fd >= 0 && write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros), "a head begins with zeros");
+	snprintf(other, sizeof(other), "%s/stage/000000ff", directory);
+	is_int(link(head, other), 0, "and has the name of a staging segment too");
+	snprintf(other, sizeof(other), "%s/log/000000ff.old", directory);
+	is_int(link(head, other), 0, "and that of a segment of the log whose deletion was cut short");
+	is_int(store_open(directory, CACHE, &s, error, sizeof(error)), 0, "it is opened: %s", error);
+	struct stage_record record = { .ino = 2, .kind = STAGE_DATA, .size = 4 };
+	if (s)
+		is_int(stage_append(s->stage, &record, "abcd"), 0, "and written");
+	store_close(s);
+	ok(pread(fd, found, sizeof(found), 0) == (ssize_t)sizeof(found) && memcmp(found, zeros, sizeof(found)) == 0, "nothing has written into the head");
+	ok(fstat(fd, &st) == 0 && st.st_nlink == 1, "and it has its own name only");
+	snprintf(other, sizeof(other), "%s/heads/3f", directory);
+	ok(stat(other, &st) == 0 && S_ISDIR(st.st_mode), "the folder is one again");
+	close(fd);
+}
+
 int main(void)
 {
 	char base[PATH_MAX];
@@ -348,6 +381,7 @@ int main(void)
 	refused(base);
 	damaged(base);
 	half_made(base);
+	names_of_other_files(base);
 	folder_remove(base);
 	making_dies();
 	room_on_a_full_disk();
