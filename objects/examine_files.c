@@ -273,6 +273,10 @@ static int examine_folder(struct examine *e, const char *folder)
 		examine_say(e, e->options->repair ? FINDING_REPAIRED : FINDING_PROBLEM, 0, folder, "this folder is missing, with all that was in it");
 		r = 0;
 	}
+	if (r == -ENOTDIR && strncmp(folder, "heads/", 6) == 0) {
+		examine_say(e, FINDING_NOTE, 0, folder, "this folder is a file since a power cut, and has held nothing: the daemon makes it anew when it starts");
+		r = 0;
+	}
 	for (size_t i = 0; i < l.count; i++) {
 		if (r >= 0)
 			judge(e, folder, l.names[i]);
