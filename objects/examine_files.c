@@ -162,7 +162,7 @@ static bool is_state_name(const char *name)
 static bool is_top_name(const char *name)
 {
 	static const char *const names[] = { "format", "format.copy", "key", "key.copy", "lock", "state", "log", "stage", "heads", "side", "reserve", "unfinished",
-		"lost", "lost+found", "scrub", "diosd.log", "diosd.log.old", "holder.pid" };
+		"lost", "lost+found", "scrub", "holder.pid" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
