@@ -10,6 +10,7 @@ struct spin {
 	int fd;                 /* the device; borrowed */
 	int64_t limit_ns;       /* 0: never */
 	_Atomic bool taken;     /* one thread at a time */
+	_Atomic int64_t rest_until_ns;
 };
 
 /* limit_ns is taken as 0 where there is one processor only: the client could not run meanwhile. */
