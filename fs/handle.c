@@ -175,6 +175,27 @@ int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uin
 	return 0;
 }
 
+int handle_hold(struct handle_table *t, const struct handle *h, uint64_t ino, uint32_t *ret_index)
+{
+	uint32_t index = 0;
+
+	lock_acquire(&t->lock);
+	int r = table_room(t);
+	if (r == 0)
+		r = table_take(t, &index);
+	lock_release(&t->lock);
+	if (r < 0)
+		return r;
+	struct handle_entry *e = &t->region->handles[index];
+	e->node = h->fh;
+	e->ino = ino;
+	if (request.serving != SLOT_NONE)
+		t->region->slots[request.serving].handle = ((uint64_t)e->generation << 32 | index) + 1;
+	atomic_store_explicit(&e->kind, HANDLE_KEPT, memory_order_release);
+	*ret_index = index;
+	return 0;
+}
+
 void handle_free(struct handle_table *t, struct handle *h)
 {
 	uint32_t index = (uint32_t)h->fh;

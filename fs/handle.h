@@ -42,6 +42,8 @@ int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uin
 /* The handle of an entry that an earlier daemon has left, without what belongs to its kind. */
 int handle_adopt(struct handle_table *t, uint32_t index, struct handle **ret_handle);
 void handle_drop(struct handle_table *t, uint32_t index);         /* such an entry: nobody has it open */
+/* An entry that says that h holds an object; given back with handle_drop. -ENFILE. */
+int handle_hold(struct handle_table *t, const struct handle *h, uint64_t ino, uint32_t *ret_index);
 /* Calls back for each open handle of an inode, by its own node, until each() says true; returns whether it did. At a start, before others use the table. */
 bool handle_each(struct handle_table *t, uint64_t ino, bool (*each)(void *arg, struct handle *h), void *arg);
 int handles_restore(struct fs *fs);       /* handle_restore.c: opens again what an earlier daemon had open */

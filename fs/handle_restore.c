@@ -52,7 +52,7 @@ int handles_restore(struct fs *fs)
 	drop_unfinished(fs);
 	for (uint32_t i = 0; i < fs->region->header->handles_touched; i++) {
 		struct handle *h;
-		if (fs->region->handles[i].kind == HANDLE_FREE)
+		if (fs->region->handles[i].kind == HANDLE_FREE || fs->region->handles[i].kind == HANDLE_KEPT)
 			continue;
 		int r = handle_adopt(fs->handles, i, &h);
 		if (r < 0)
@@ -65,6 +65,9 @@ int handles_restore(struct fs *fs)
 		lost++;
 		log_warning("fs", "an open file is lost ino=%llu error=%d: whoever uses it gets EIO", (unsigned long long)h->entry->ino, -r);
 	}
+	for (uint32_t i = 0; i < fs->region->header->handles_touched; i++)
+		if (fs->region->handles[i].kind == HANDLE_KEPT && ioctl_restore_created(fs, i) < 0)
+			handle_drop(fs->handles, i);
 	log_notice("fs", "open files were opened again count=%u lost=%u", count, lost);
 	return 0;
 }

@@ -86,6 +86,7 @@ void *ioctl_find_attachment(struct handle *h, void (*release)(void *arg));
 void *ioctl_attach_once(struct handle *h, void (*release)(void *arg), void *arg);
 /* The object stays while the descriptor does. Takes the reference. */
 int ioctl_keep_created(const struct ioctl_context *c, struct reference *r);
+int ioctl_restore_created(struct fs *fs, uint32_t index);                          /* the same for an entry that an earlier daemon has left */
 void ioctl_set_version(const struct ioctl_context *c, uint64_t version);           /* what poll compares with */
 
 /* Objects whose consistency is `mutex` (ioctl_mutex.c). Between acquire and commit a reader has company of readers only, and a writer none.

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "fs/ioctl_calls.h"
+#include "fs/session.h"
 #include "libdios/dios.h"
 
 int ioctl_need_right(const struct ioctl_context *c, uint32_t any_of)
@@ -143,13 +144,22 @@ int ioctl_make_buffer(const struct ioctl_context *c, uint64_t size, struct priva
 
 #define CREATED_MAX 16u   /* a program opens what it made before it makes so many more through the same descriptor */
 
-struct created { struct lock lock; struct reference *references[CREATED_MAX]; unsigned next; };
+/* Each has an entry of the open table as well, for the next daemon. */
+struct created { struct handle_table *table; struct lock lock; struct kept { struct reference *reference; uint32_t index; } kept[CREATED_MAX]; unsigned next; };
+
+static void kept_release(struct handle_table *table, const struct kept *k)
+{
+	if (!k->reference)
+		return;
+	reference_close(k->reference);
+	handle_drop(table, k->index);
+}
 
 static void created_release(void *arg)
 {
 	struct created *created = arg;
 	for (unsigned i = 0; i < CREATED_MAX; i++)
-		reference_close(created->references[i]);
+		kept_release(created->table, &created->kept[i]);
 	lock_done(&created->lock);
 	free(created);
 }
@@ -162,6 +172,7 @@ static struct created *attach_created(struct handle *h)
 	created = calloc(1, sizeof(*created));
 	if (!created)
 		return NULL;
+	created->table = h->fs->handles;
 	lock_init(&created->lock, "fs.created", LOCK_HANDLE);
 	struct created *attached = ioctl_attach_once(h, created_release, created);
 	if (attached != created) {
@@ -171,19 +182,44 @@ static struct created *attach_created(struct handle *h)
 	return attached;
 }
 
+static void created_put(struct created *created, struct reference *r, uint32_t index)
+{
+	lock_acquire(&created->lock);
+	struct kept oldest = created->kept[created->next];
+	created->kept[created->next] = (struct kept){ .reference = r, .index = index };
+	created->next = (created->next + 1) % CREATED_MAX;
+	lock_release(&created->lock);
+	kept_release(created->table, &oldest);
+}
+
 int ioctl_keep_created(const struct ioctl_context *c, struct reference *r)
 {
 	struct created *created = attach_created(c->handle);
+	uint32_t index;
+	int e = created ? handle_hold(created->table, c->handle, reference_ino(r), &index) : -ENOMEM;
 
-	if (!created) {
+	if (e < 0) {
 		reference_close(r);
-		return -ENOMEM;
+		return e;
 	}
-	lock_acquire(&created->lock);
-	struct reference *oldest = created->references[created->next];
-	created->references[created->next] = r;
-	created->next = (created->next + 1) % CREATED_MAX;
-	lock_release(&created->lock);
-	reference_close(oldest);
+	created_put(created, r, index);
 	return 0;
+}
+
+int ioctl_restore_created(struct fs *fs, uint32_t index)
+{
+	static const struct reference_options options = { .rights = 0 };
+	const struct handle_entry *e = &fs->region->handles[index];
+	struct handle *h = handle_get(fs->handles, e->node);
+	struct created *created = h ? attach_created(h) : NULL;
+	uint8_t id[REFERENCE_ID_SIZE];
+	struct reference *r;
+
+	if (!created)
+		return h ? -ENOMEM : -ENOENT;
+	random_fill(cluster_random(objects_cluster(fs->objects)), id, sizeof(id));
+	int error = reference_restore(fs->objects, e->ino, &options, id, 0, &r);
+	if (error == 0)
+		created_put(created, r, index);
+	return error;
 }

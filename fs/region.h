@@ -23,7 +23,7 @@
 #include "cluster/redo.h"
 
 #define REGION_MAGIC 0x6e6f69676572ULL
-#define REGION_VERSION 2u
+#define REGION_VERSION 3u
 #define REGION_PATH_MAX 4096
 
 #define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
@@ -49,7 +49,8 @@ struct slot_entry {
 enum { SLOT_KILL_PRIVILEGE = 1 /* libfuse takes it out of the request before handlers see it */, SLOT_INTERRUPTED = 2 /* the kernel has said so, once */ };
 #define SLOT_NO_ANSWER UINT32_MAX
 
-enum handle_kind { HANDLE_FREE = 0, HANDLE_OBJECT, HANDLE_DIRECTORY, HANDLE_TEXT, HANDLE_BUFFER, HANDLE_CONTROL };
+enum handle_kind { HANDLE_FREE = 0, HANDLE_OBJECT, HANDLE_DIRECTORY, HANDLE_TEXT, HANDLE_BUFFER, HANDLE_CONTROL,
+	HANDLE_KEPT /* no handle: `ino` was made through the one whose fh is `node`, and is held by it */ };
 /* What a daemon needs to go on with an open file. */
 struct handle_entry {
 	_Atomic uint32_t kind;                  /* enum handle_kind */

@@ -181,6 +181,25 @@ static void directories(void)
 	ok(chdir("many") == 0 && (kill_daemon(), put("here", "x")) && chdir("..") == 0 && holds("many/here", "x"), "D1_a working directory stays");
 }
 
+/* Made without a path, and not opened yet: only the descriptor through which it was made holds it. */
+static void created(void)
+{
+	struct dios_ioctl_create c = { .version = DIOS_ABI_VERSION, .kind = DIOS_BLOB, .lifecycle = DIOS_REFCOUNTED, .mode = 0600 };
+	int folder = open(".", O_RDONLY | O_DIRECTORY);
+	char path[128], text[DIOS_NAME_TEXT + 1];
+	struct dios_name name;
+
+	int r = ioctl(folder, DIOS_IOC_CREATE, &c);
+	memcpy(name.bytes, c.name, sizeof(name.bytes));
+	dios_name_to_text(&name, text);
+	snprintf(path, sizeof(path), ".dios/name/%s", text);
+	kill_daemon();
+	int fd = open(path, O_RDWR);
+	ok(r == 0 && fd >= 0 && write(fd, "x", 1) == 1, "D5_what was made through a descriptor is there");
+	close(fd);
+	close(folder);
+}
+
 /* ---- what waits ---- */
 
 static bool make_stream(const char *path, dios_ref *ret_ref)
@@ -500,6 +519,7 @@ int main(int count, char **arguments)
 	rights();
 	tokens();
 	directories();
+	created();
 	streams();
 	interrupted();
 	mutexes();
