@@ -19,6 +19,8 @@ const struct config_key config_keys[] = {
 	  .help = "blobs up to this size are kept inside their record" },
 	{ .name = "log.level", .type = CONFIG_CHOICE, .fallback = "info", .choices = "error|warning|notice|info|debug",
 	  .help = "least important kind of line that is logged" },
+	{ .name = "passthrough", .type = CONFIG_CHOICE, .fallback = "read", .choices = "off|read|write",
+	  .help = "whether the kernel reads, or reads and writes, larger blobs' files itself, without the daemon" },
 	{ .name = "poll", .type = CONFIG_DURATION, .fallback = "100us", .minimum = 0, .maximum = 10 * NS_PER_MS,
 	  .help = "how long a thread looks for the next request before it sleeps; 0: not at all" },
 	{ .name = "scrub.rate", .type = CONFIG_SIZE, .fallback = "8M", .minimum = 0, .maximum = TIB,

@@ -54,6 +54,7 @@ struct command_create {
 	struct slice spec;               /* tasks: opaque to the state, at most 256 KiB */
 	struct name job;                 /* tasks */
 	bool orphan;                     /* no path and open: freed at the last release (O_TMPFILE, unnamed objects in use) */
+	bool in_place;                   /* blobs: born unsealed, with a head that is still to be made (UNSEAL) */
 };
 
 /* -EPERM: a directory; -EMLINK past 65,000. An orphan (O_TMPFILE) stops being one. */
@@ -113,6 +114,19 @@ struct command_commit {
 struct command_absorbed { uint64_t ino; const struct command_absorbed_row *rows; uint32_t row_count;
 	const struct command_absorbed_trim *trims; uint32_t trim_count; };
 
+/* From here on the head is written in place and alone says what the blob is (R9): size, times, bytes. What the record and the checksums say
+ * is what was sealed last. A blob without a head gets one, whose bytes, synced, are its content (R1). Done again it changes
+ * nothing. -EINVAL: it has rows or trims; then COMMIT is refused with -EBUSY until SEAL. */
+struct command_unseal { uint64_t ino; };
+
+/* What the synced head holds becomes the next version. A large one comes in several commands, of which the last has `done`: blocks
+ * [block, block + count) are forgotten, then those with their bit get their checksum. -EINVAL: it is sealed.
+ * unchanged: the head is what was sealed last. to_inline: nothing but `content` counts, and the head goes. */
+struct command_seal { uint64_t ino, size; int64_t mtime_ns; uint64_t block, count;
+	struct slice crcs;               /* of blocks from `block` on, 4 bytes each, big endian: CRC32C over the whole block, zeros past the end */
+	struct slice present;            /* their bitmap: those without their bit are holes */
+	bool done, unchanged, to_inline; struct slice content; };
+
 struct command_reap { const uint64_t *inos; uint32_t count; };                /* orphans that nobody has open; what is none is left alone */
 /* An object without path becomes an orphan (again: nothing). -EPERM: immortal; -EBUSY: it has a path; -EISDIR. */
 struct command_delete { uint64_t ino; };
@@ -162,6 +176,8 @@ struct command {
 		struct command_key_put key_put;
 		struct command_realm_init realm_init;
 		struct command_client_gone client_gone;
+		struct command_unseal unseal;
+		struct command_seal seal;
 	};
 	void *arena;     /* what decoding allocated; freed by command_done */
 };

@@ -24,6 +24,7 @@ static const struct field fields_create[] = {
 	F_BYTES(20, struct command_create, spec, TASK_SPEC_MAX),
 	F_NAME(21, struct command_create, job),
 	F_BOOL(22, struct command_create, orphan),
+	F_BOOL(23, struct command_create, in_place),
 };
 
 static const struct field fields_link[] = {
@@ -154,6 +155,24 @@ static const struct field fields_realm_init[] = {
 
 static const struct field fields_client_gone[] = {
 	F_U64(1, struct command_client_gone, client),
+};
+
+static const struct field fields_unseal[] = {
+	F_U64(1, struct command_unseal, ino),
+};
+
+static const struct field fields_seal[] = {
+	F_U64(1, struct command_seal, ino),
+	F_U64(2, struct command_seal, size),
+	F_I64(3, struct command_seal, mtime_ns),
+	F_U64(4, struct command_seal, block),
+	F_U64(5, struct command_seal, count),
+	F_BYTES(6, struct command_seal, crcs, COMMAND_MAX),
+	F_BYTES(7, struct command_seal, present, COMMAND_MAX),
+	F_BOOL(8, struct command_seal, done),
+	F_BOOL(9, struct command_seal, unchanged),
+	F_BOOL(10, struct command_seal, to_inline),
+	F_BYTES(11, struct command_seal, content, COMMAND_MAX),
 };
 
 static const struct command_fields table[] = {

@@ -55,6 +55,7 @@ static const struct field record_fields[] = {
 	F_I64(48, struct record, task.start_ns),
 	F_I64(49, struct record, task.end_ns),
 	F_NAME(50, struct record, task.job),
+	F_BOOL(51, struct record, in_place),
 };
 #define RECORD_FIELDS (sizeof(record_fields) / sizeof(record_fields[0]))
 

@@ -90,6 +90,7 @@ struct record {
 	bool orphan;                 /* in the list of orphans: goes with the last reference (REAP) */
 	uint32_t rows, trims;        /* of a blob with a head: those that the heads have not absorbed yet */
 	uint32_t xattr_list_bytes;   /* of all xattr names with their NULs, as of listxattr(2); 0: it has none */
+	bool in_place;               /* of a blob with a head: unsealed, written in place; the head alone says what it is (R9) */
 	struct name creator;         /* the task that made it; all zero: none */
 	struct stream_state stream;
 	struct task_status task;

@@ -42,6 +42,7 @@ int state_get_row(struct state *s, uint64_t ino, uint64_t block, struct buffer *
 int state_each_row(struct state *s, uint64_t ino, uint64_t from_block, int (*each)(void *arg, const struct state_row *row), void *arg);
 /* Inodes with rows or trims that the heads have not absorbed, from `after` on. */
 int state_each_unabsorbed(struct state *s, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg);
+int state_each_in_place(struct state *s, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg);   /* unsealed blobs, likewise */
 struct state_trim { uint64_t block, count, version; };   /* the head may still hold bytes here: they read as zeros */
 int state_each_trim(struct state *s, uint64_t ino, int (*each)(void *arg, const struct state_trim *trim), void *arg);
 /* Checksums of one MiB of a blob with a head: crc[i] is meaningful where present has bit i; absent blocks are holes. A block with a row counts

@@ -85,6 +85,10 @@ void state_cache_drop(struct state *s, uint64_t ino);
 int orphan_add(struct apply *a, struct record *r);
 int orphan_drop(struct apply *a, struct record *r);
 
+/* state_seal.c */
+int mark_in_place(struct apply *a, struct record *r);
+int unmark_in_place(struct apply *a, struct record *r);
+
 /* state_attr.c */
 int kill_privilege(struct apply *a, struct record *r);
 

@@ -257,20 +257,31 @@ static int clear_range(struct blocks *b, uint64_t first, uint64_t end, uint64_t 
 	return r;
 }
 
-int blocks_clear(struct blocks *b, uint64_t block, uint64_t count)
+static int clear(struct blocks *b, uint64_t block, uint64_t count, uint64_t *low, uint64_t *high)
 {
-	uint64_t end = count > UINT64_MAX - block ? UINT64_MAX : block + count, low = 0, high = 0;
-	int r;
+	uint64_t end = count > UINT64_MAX - block ? UINT64_MAX : block + count;
 
+	*low = *high = 0;
 	if (block >= end)
 		return 0;
-	if (block / CRC_BLOCKS == (end - 1) / CRC_BLOCKS) {
-		r = load(b, block);
-		if (r == 0)
-			r = clear_in_entry(b, block, end, &low, &high);
-	} else {
-		r = clear_range(b, block, end, &low, &high);
-	}
+	if (block / CRC_BLOCKS != (end - 1) / CRC_BLOCKS)
+		return clear_range(b, block, end, low, high);
+	int r = load(b, block);
+	return r < 0 ? r : clear_in_entry(b, block, end, low, high);
+}
+
+int blocks_forget(struct blocks *b, uint64_t block, uint64_t count)
+{
+	uint64_t low, high;
+
+	return clear(b, block, count, &low, &high);
+}
+
+int blocks_clear(struct blocks *b, uint64_t block, uint64_t count)
+{
+	uint64_t low, high;
+	int r = clear(b, block, count, &low, &high);
+
 	if (r < 0 || low == high)
 		return r;   /* nothing was there: no head holds committed bytes */
 	struct state_key key = key_ino_pair(KEY_TRIM, b->r->ino, b->version, low);

@@ -26,8 +26,12 @@ int block_set_row(struct blocks *b, uint64_t block, uint32_t crc);             /
 int block_drop_row(struct blocks *b, uint64_t block);                          /* the heads hold it now */
 /* Blocks [block, block + count) become holes; rows go, and if a head may hold bytes there, a trim tells it. */
 int blocks_clear(struct blocks *b, uint64_t block, uint64_t count);
+/* The same without a trim: what the head holds is what it says itself (SEAL). Blocks without rows. */
+int blocks_forget(struct blocks *b, uint64_t block, uint64_t count);
 /* -EINVAL if a trim that no head has absorbed yet covers one of [block, block + count); with a bitmap (NULL: all), one that has its bit. */
 int blocks_check_trims(struct blocks *b, uint64_t block, uint32_t count, const uint8_t *present);
+
+int get_blob(struct apply *a, uint64_t ino, struct record **ret_blob);         /* state_commit.c: -ENOENT, -EISDIR, -EINVAL */
 
 static inline uint64_t block_count(uint64_t size) { return size / BLOCK_SIZE + (size % BLOCK_SIZE != 0); }
 int row_put(struct blocks *b, const struct command_row *row);                  /* the row's key and checksum */

@@ -94,9 +94,10 @@ static int scan_shard(struct scan_state *c, enum state_key_type type, struct sli
 		return 0;
 	case KEY_UNABSORBED:
 	case KEY_ORPHAN:
+	case KEY_IN_PLACE:
 		if (rest.size != 8)
 			break;
-		return list_add(type == KEY_ORPHAN ? &c->orphans : &c->unabsorbed, get_be64(rest.data));
+		return list_add(type == KEY_ORPHAN ? &c->orphans : type == KEY_IN_PLACE ? &c->unsealed : &c->unabsorbed, get_be64(rest.data));
 	case KEY_TASK:
 		if (rest.size != 8 || value.size != 8)
 			break;
@@ -185,7 +186,7 @@ static int scan_record(struct scan_state *c, uint64_t ino, struct slice value)
 	*o = (struct seen){ .ino = ino, .version = r.version, .size = r.size, .blocks = r.blocks, .made = r.made,
 		.name_hash = check_hash(0, r.name.bytes, NAME_SIZE), .nlink = r.nlink, .xattr_bytes = r.xattr_list_bytes,
 		.type = r.mode & S_IFMT, .kind = (uint8_t)r.kind, .place = (uint8_t)r.place, .immortal = r.lifecycle == LIFECYCLE_IMMORTAL,
-		.orphan = r.orphan };
+		.orphan = r.orphan, .in_place = r.in_place };
 	fill_kind(o, &r);
 	return 0;
 }
@@ -399,5 +400,6 @@ int state_check(struct state *s, struct state_check *check)
 	free(c.orphans.number);
 	free(c.tasks.number);
 	free(c.unabsorbed.number);
+	free(c.unsealed.number);
 	return r;
 }

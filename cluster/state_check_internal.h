@@ -14,7 +14,7 @@ struct seen {
 	uint32_t xattr_bytes, xattr_found;
 	uint32_t type;                    /* S_IFMT bits */
 	uint8_t kind, place;
-	bool immortal, orphan, named, listed /* orphan or task */, unabsorbed, content /* KEY_INLINE is there */, reachable, on_path;
+	bool immortal, orphan, named, listed /* orphan or task */, unabsorbed, in_place, unsealed /* listed as such */, content /* KEY_INLINE is there */, reachable, on_path;
 	union {
 		struct { uint64_t parent, next_cookie; uint32_t entries, found, subfolders; } directory;
 		struct { uint64_t present; uint32_t rows, trims, rows_found, trims_found; } blob;
@@ -29,7 +29,7 @@ struct scan_state {
 	struct seen *seen;                /* ascending by ino */
 	size_t count, capacity;
 	size_t piece_capacity;
-	struct listed orphans, tasks /* inodes */, unabsorbed;
+	struct listed orphans, tasks /* inodes */, unabsorbed, unsealed;
 	uint64_t counter_next;            /* of the slot that is being read */
 	uint32_t counter_slot;
 	bool has_totals;

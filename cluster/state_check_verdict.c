@@ -44,6 +44,8 @@ static void verdict_blob(struct scan_state *c, const struct seen *o)
 		check_report(c, o->ino, "it counts %" PRIu32 " trims and has %" PRIu32, o->blob.trims, o->blob.trims_found);
 	if (o->unabsorbed != (o->blob.rows + o->blob.trims > 0))
 		check_report(c, o->ino, "it is %s the list of those with rows to absorb", o->unabsorbed ? "wrongly in" : "missing in");
+	if (o->unsealed != o->in_place || (o->in_place && o->place != PLACE_HEAD))
+		check_report(c, o->ino, "it is %s the list of those that are written in place", o->unsealed ? "wrongly in" : "missing in");
 }
 
 static void verdict_stream(struct scan_state *c, const struct seen *o)
@@ -105,6 +107,14 @@ static void mark_listed(struct scan_state *c)
 			check_report(c, c->unabsorbed.number[i], "it is in the list of those with rows to absorb and is not there");
 		else
 			o->unabsorbed = true;
+	}
+	for (size_t i = 0; i < c->unsealed.count; i++) {
+		struct seen *o = check_find(c, c->unsealed.number[i]);
+
+		if (!o)
+			check_report(c, c->unsealed.number[i], "it is in the list of those that are written in place and is not there");
+		else
+			o->unsealed = true;
 	}
 }
 

@@ -178,7 +178,7 @@ static int commit_content(struct apply *a, struct record *r, const struct comman
 	return r->place == PLACE_HEAD ? commit_head(a, r, c) : commit_inline(a, r, c);
 }
 
-static int get_blob(struct apply *a, uint64_t ino, struct record **ret_blob)
+int get_blob(struct apply *a, uint64_t ino, struct record **ret_blob)
 {
 	int r = apply_record(a, ino, ret_blob);
 
@@ -197,6 +197,8 @@ int apply_commit(struct apply *a, const struct command *command)
 
 	if (r < 0)
 		return r;
+	if (blob->in_place)
+		return -EBUSY;   /* replayed, it would lie over what is written in place (R9) */
 	if (c->check_version && c->base_version != blob->version)
 		return -ESTALE;
 	r = commit_content(a, blob, c);

@@ -33,6 +33,8 @@ static int check_create(const struct command_create *c)
 		return -EINVAL;
 	if (c->orphan && c->lifecycle == LIFECYCLE_IMMORTAL)
 		return -EINVAL;
+	if (c->in_place && (c->kind != KIND_BLOB || c->flags & CREATE_UNPRODUCED))
+		return -EINVAL;
 	if ((c->target.size > 0 && c->kind != KIND_SYMLINK) || (c->spec.size > 0 && c->kind != KIND_TASK) || c->trim_age_ns < 0)
 		return -EINVAL;
 	if (c->kind == KIND_SYMLINK && (c->target.size == 0 || memchr(c->target.data, '\0', c->target.size)))
@@ -148,6 +150,8 @@ int apply_create(struct apply *a, const struct command *command)
 	}
 	if (r == 0 && c->orphan)
 		r = orphan_add(a, object);
+	if (r == 0 && c->in_place)
+		r = mark_in_place(a, object);
 	return r;
 }
 

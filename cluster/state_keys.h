@@ -37,6 +37,7 @@ enum state_key_type {
 	KEY_EXPIRY = 20,      /* shard: | expiry | id | type: what to forget when -> nothing */
 	KEY_TOKEN_KEY = 21,   /* slot 0 of a realm: | key id                     -> sealed key */
 	KEY_RESULT = 22,      /* shard: | client | seq                           -> done_below, result */
+	KEY_IN_PLACE = 23,    /* shard: | ino: unsealed blobs                    -> nothing */
 };
 
 struct state_key { uint16_t size; uint8_t data[STATE_KEY_MAX + 9]; };   /* room for an expiry's key */

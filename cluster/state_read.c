@@ -194,16 +194,26 @@ static int each_ino(const struct scan *scan, struct slice rest, struct slice val
 	return i->each(i->arg, get_be64(number.data)) != 0;
 }
 
-int state_each_unabsorbed(struct state *s, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg)
+static int each_listed(struct state *s, enum state_key_type type, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg)
 {
 	struct ino_scan i = { .each = each, .arg = arg };
 	const struct scan scan = { .s = s, .skip = STATE_KEY_PREFIX, .each = each_ino, .arg = &i };
-	struct state_key all = key_shard(KEY_UNABSORBED);
+	struct state_key all = key_shard(type);
 
 	if (after == UINT64_MAX)
 		return 0;
-	int r = scan_range(&scan, key_shard_u64(KEY_UNABSORBED, after + 1), key_after(&all));
+	int r = scan_range(&scan, key_shard_u64(type, after + 1), key_after(&all));
 	return r > 0 ? 0 : r;
+}
+
+int state_each_unabsorbed(struct state *s, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg)
+{
+	return each_listed(s, KEY_UNABSORBED, after, each, arg);
+}
+
+int state_each_in_place(struct state *s, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg)
+{
+	return each_listed(s, KEY_IN_PLACE, after, each, arg);
 }
 
 int state_each_task(struct state *s, int (*each)(void *arg, uint64_t ino), void *arg)

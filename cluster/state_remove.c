@@ -59,6 +59,10 @@ static int reap_blob(struct apply *a, const struct record *r)
 	if (r->place == PLACE_INLINE)
 		return apply_delete(a, &key);
 	error = delete_all(a, KEY_CRC, r->ino);
+	if (error == 0 && r->in_place) {
+		key = key_shard_u64(KEY_IN_PLACE, r->ino);
+		error = apply_delete(a, &key);
+	}
 	if (error == 0 && r->rows > 0)
 		error = delete_all(a, KEY_ROW, r->ino);
 	if (error == 0 && r->trims > 0)

@@ -6,6 +6,7 @@
 #include "fs/session.h"
 
 #define PREFERRED_BLOCK 65536      /* bytes: what stdio reads and writes at a time */
+#define IN_PLACE_TIMEOUT_S 1.0
 
 static struct timespec timespec_of(int64_t ns)
 {
@@ -61,8 +62,11 @@ void attr_entry(struct fs *fs, const struct attributes *a, struct fuse_entry_par
 	entry->attr_timeout = fs->timeout_s;
 	attr_fill(&a->record, &entry->attr);
 	/* A stream grows, and a task's file changes, without the kernel's doing. */
-	if (a->record.kind == KIND_STREAM || a->record.kind == KIND_TASK)
+	if (a->record.kind == KIND_STREAM || a->record.kind == KIND_TASK || a->written)
 		entry->attr_timeout = 0;
+	/* Written in place: a mapping that is left may change it still. */
+	else if (a->record.in_place && entry->attr_timeout > IN_PLACE_TIMEOUT_S)
+		entry->attr_timeout = IN_PLACE_TIMEOUT_S;
 }
 
 void reply_attr(fuse_req_t req, const struct attributes *a)

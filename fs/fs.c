@@ -19,6 +19,7 @@
 #include "fs/loop.h"
 #include "fs/magic.h"
 #include "fs/magic_tasks.h"
+#include "fs/passthrough.h"
 #include "fs/restart.h"
 #include "fs/slot.h"
 #include "fs/wait.h"
@@ -54,6 +55,7 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
 #else
 	(void)fs;       /* device_writev does it */
 #endif
+	passthrough_negotiate(fs, conn);
 	conn->max_write = MAX_WRITE;
 	conn->max_background = MAX_BACKGROUND;
 	conn->time_gran = 1;
@@ -133,7 +135,7 @@ int fs_start(struct fs *fs, struct objects *os, void (*ready)(void *arg), void *
 	fs->objects = os;
 	fs->ready = ready;
 	fs->ready_arg = arg;
-	if ((r = session_open(fs)) < 0 || (r = slots_new(fs, &fs->slots)) < 0 || (r = handle_table_new(fs, fs->region, &fs->handles)) < 0 || (r = loop_new(fs, &fs->loop)) < 0 ||
+	if ((r = session_open(fs)) < 0 || (r = passthrough_new(fs, &fs->passthrough)) < 0 || (r = slots_new(fs, &fs->slots)) < 0 || (r = handle_table_new(fs, fs->region, &fs->handles)) < 0 || (r = loop_new(fs, &fs->loop)) < 0 ||
 	    (r = magic_new(fs, &fs->magic)) < 0 || (r = ioctl_mount_new(fs, fs->options.ioctl_tasks, &fs->ioctls)) < 0 ||
 	    (r = waiters_new(fs, &fs->waiters)) < 0 || (r = notifier_new(fs, &fs->notifier)) < 0)
 		return r;
@@ -166,6 +168,7 @@ void fs_stop(struct fs *fs)
 	if (fs->magic)
 		magic_stop(fs->magic);
 	/* The waiters' retries and the notifier's answers use handles: they end first. */
+	passthrough_stop(fs->passthrough);
 	notifier_free(fs->notifier);
 	fs->notifier = NULL;
 	waiters_free(fs->waiters);
@@ -188,6 +191,7 @@ void fs_free(struct fs *fs)
 	loop_free(fs->loop);
 	slots_free(fs->slots);
 	magic_free(fs->magic);
+	passthrough_free(fs->passthrough);
 	if (fs->session)
 		fuse_session_destroy(fs->session);
 	close(fs->ended_fd);

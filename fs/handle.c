@@ -8,6 +8,7 @@
 #include "base/counter.h"
 #include "fs/handle.h"
 #include "fs/magic.h"
+#include "fs/passthrough.h"
 #include "fs/session.h"
 #include "fs/slot.h"
 #include "fs/wait.h"
@@ -210,6 +211,7 @@ void handle_free(struct handle_table *t, struct handle *h)
 	magic_release(h);
 	if (h->page_reference)
 		reference_close(h->page_reference);
+	passthrough_close(h);
 	if (h->reference)
 		reference_close(h->reference);
 	buffer_done(&h->text);

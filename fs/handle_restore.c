@@ -7,6 +7,7 @@
 #include "fs/ioctl_calls.h"
 #include "fs/magic.h"
 #include "fs/open.h"
+#include "fs/passthrough.h"
 #include "fs/slot.h"
 
 static int restore_object(struct fs *fs, struct handle *h)
@@ -20,6 +21,8 @@ static int restore_object(struct fs *fs, struct handle *h)
 	options.expiry_ns = e->expiry_ns;
 	options.stream_mode = (enum stream_mode)e->stream_mode;
 	int r = reference_restore(fs->objects, e->ino, &options, e->reference_id, e->position, &h->reference);
+	if (r == 0)
+		r = passthrough_restore(h);
 	return r < 0 ? r : ioctl_mutex_restore(h);
 }
 

@@ -11,7 +11,7 @@
 /* The base is read under the version it is called by, or a newer one: then the commit says ESTALE. */
 static ssize_t read_base(struct ioctl_context *c, uint64_t offset, void *data, size_t size, uint64_t *ret_version)
 {
-	int r = reference_acquire(c->reference, ret_version);
+	int r = reference_acquire_base(c->reference, ret_version);
 	return r < 0 ? r : reference_read(c->reference, offset, data, size);
 }
 

@@ -8,6 +8,7 @@
 #include "base/condition.h"
 #include "base/counter.h"
 #include "fs/magic_parts.h"
+#include "fs/passthrough.h"
 #include "objects/scrub.h"
 
 /* DIOS_LIBFUSE_PRIVATE: built by tools/fetch-deps, since the system's is older. */
@@ -158,7 +159,8 @@ static int print_status(struct fs *fs, struct buffer *out)
 	buffer_printf(out, "  \"objects\": %" PRIu64 ",\n  \"bytes\": %" PRIu64 ",\n", info.objects, info.bytes);
 	buffer_printf(out, "  \"total_bytes\": %" PRIu64 ",\n  \"free_bytes\": %" PRIu64 ",\n", space.total_bytes, space.free_bytes);
 	buffer_printf(out, "  \"durability\": \"%s\",\n", fs->options.config ? config_string(fs->options.config, "durability") : "full");
-	buffer_printf(out, "  \"libfuse\": \"%s\",\n  \"libfuse_from\": \"%s\",\n  \"passthrough\": \"off\",\n", fuse_pkgversion(), LIBFUSE_FROM);
+	buffer_printf(out, "  \"libfuse\": \"%s\",\n  \"libfuse_from\": \"%s\",\n  \"passthrough\": \"%s\",\n  \"passthrough_why\": \"%s\",\n",
+		fuse_pkgversion(), LIBFUSE_FROM, passthrough_mode(fs), passthrough_why(fs));
 	buffer_printf(out, "  \"starts\": %" PRIu64 ",\n  \"uptime_s\": %lld,\n", fs->region->header->starts,
 		(clock_wall_ns(&clock_system) - fs->started_ns) / NS_PER_SECOND);
 	buffer_printf(out, "  \"mounted\": ");

@@ -1,7 +1,7 @@
 /* open, create, tmpfile, release.
  *
- * Blobs are read through the kernel's page cache, which all opens of a node share; it is kept from open to open, because what changes
- * content otherwise says so (fs/invalidate.h). Streams, texts and whatever was opened by a token are direct I/O. An open of an object that a
+ * Blobs are read through the kernel's page cache, which all opens of a node share, or past us (fs/passthrough.h). The cache is kept from open to
+ * open, because what changes content otherwise says so (fs/invalidate.h). Streams, texts and whatever was opened by a token are direct I/O. An open of an object that a
  * task has still to produce waits. */
 #include <assert.h>
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 #include "fs/invalidate.h"
 #include "fs/magic.h"
 #include "fs/open.h"
+#include "fs/passthrough.h"
 #include "fs/wait.h"
 
 uint32_t open_rights(int flags)
@@ -52,6 +53,12 @@ int open_handle(struct fs *fs, const struct open_request *o, enum object_kind ki
 	fi->direct_io = kind != KIND_BLOB || o->node != o->ino;
 	fi->keep_cache = !fi->direct_io;
 	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
+	e = fi->direct_io ? 0 : passthrough_open(h, fi);
+	if (e < 0) {
+		h->reference = NULL;   /* the caller's still */
+		handle_free(fs->handles, h);
+		return e;
+	}
 	*ret_handle = h;
 	return 0;
 }
@@ -113,14 +120,18 @@ static int open_now(struct fs *fs, struct open_request *o, struct opened *ret, b
 		return r;
 	ret->fi = o->fi;
 	r = object_get(fs->objects, o->ino, &a);
-	if (r == 0 && (o->fi.flags & O_TRUNC) && a.record.kind == KIND_BLOB) {
-		r = open_truncate(fs, o);
-		*ret_cut = r == 0;
-	}
 	if (r == 0)
 		r = open_handle(fs, o, a.record.kind, reference, &ret->fi, &ret->h);
 	if (r < 0) {
 		reference_close(reference);
+		return r == -EAGAIN ? -EIO : r;
+	}
+	if ((o->fi.flags & O_TRUNC) && a.record.kind == KIND_BLOB) {
+		r = open_truncate(fs, o);
+		*ret_cut = r == 0;
+	}
+	if (r < 0) {
+		handle_free(fs->handles, ret->h);
 		return r == -EAGAIN ? -EIO : r;
 	}
 	ret->h->entry->version = a.record.version;
@@ -230,7 +241,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct command_create c = { .parent = parent, .entry = { .data = (const uint8_t *)name, .size = strlen(name) }, .kind = KIND_BLOB,
-		.mode = S_IFREG | (mode & 07777), .uid = ctx->uid, .gid = ctx->gid };
+		.mode = S_IFREG | (mode & 07777), .uid = ctx->uid, .gid = ctx->gid, .in_place = passthrough_creates(fs_of(req), fi->flags) };
 	struct reference *reference;
 	struct attributes a;
 	int r = 0;
@@ -259,7 +270,8 @@ static void op_tmpfile(fuse_req_t req, fuse_ino_t parent, mode_t mode, struct fu
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct fs *fs = fs_of(req);
-	struct command_create c = { .kind = KIND_BLOB, .mode = S_IFREG | (mode & 07777), .uid = ctx->uid, .gid = ctx->gid, .orphan = true };
+	struct command_create c = { .kind = KIND_BLOB, .mode = S_IFREG | (mode & 07777), .uid = ctx->uid, .gid = ctx->gid, .orphan = true,
+		.in_place = passthrough_creates(fs, fi->flags) };
 	struct reference *reference;
 	struct attributes a;
 

@@ -69,13 +69,13 @@ struct handle_entry {
 	_Atomic uint64_t version;               /* blobs: as of the last acquire or commit; poll compares with it */
 	_Atomic uint64_t lock_owner;
 	_Atomic uint64_t poll_handle;           /* the kernel's; 0: nobody has polled */
-	uint32_t backing_id;
+	uint32_t backing_id;                    /* fs/passthrough.c; 0: the kernel does not go past us */
 	uint32_t poll_events;
 	uint8_t reference_id[16];
 	_Atomic uint32_t mutex_readers;         /* ioctl_mutex.c */
 	_Atomic uint32_t mutex_writer;
 	uint32_t object_kind;                   /* enum object_kind */
-	uint32_t reserved;
+	uint32_t shared;                        /* 1: it counts among the opens of its node (fs/passthrough.c) */
 	uint64_t reserved2[2];
 };
 

@@ -13,6 +13,7 @@
 #include "fs/region.h"
 
 struct magic;
+struct passthrough;
 struct slots;
 struct notifier;
 struct waiters;
@@ -29,6 +30,7 @@ struct fs {
 	struct scrub *scrub;                 /* NULL: not yet; borrowed */
 	struct ioctl_mount *ioctls;          /* fs/ioctl_calls.h */
 	struct slots *slots;                 /* fs/slot.h */
+	struct passthrough *passthrough;     /* fs/passthrough.h */
 	struct loop *loop;
 	int64_t started_ns;              /* wall clock */
 	double timeout_s;                /* what the kernel is told for entries and attributes */

@@ -96,6 +96,36 @@ static int checksum_head(struct state *state, const struct record *r, struct che
 	return 0;
 }
 
+/* Of what is written in place nothing is kept: its bytes are read. */
+static int checksum_in_place(struct fs *fs, const struct record *r, struct checksum *c)
+{
+	const struct reference_options options = { .rights = RIGHT_READ };
+	_cleanup_free_ uint8_t *bytes = malloc(CRC_BLOCKS * BLOCK_SIZE);
+	struct reference *reference;
+	int e = bytes ? reference_open(fs->objects, r->ino, &options, &reference) : -ENOMEM;
+
+	if (e < 0)
+		return e;
+	ssize_t n = 0;
+	for (uint64_t at = 0; at < r->size; at += (uint64_t)n) {
+		n = reference_read(reference, at, bytes, CRC_BLOCKS * BLOCK_SIZE);
+		if (n <= 0)
+			break;
+		size_t blocks = ((size_t)n + BLOCK_SIZE - 1) / BLOCK_SIZE;
+		memset(bytes + n, 0, blocks * BLOCK_SIZE - (size_t)n);
+		for (size_t i = 0; i < blocks; i++)
+			checksum_add(c, crc32c(0, bytes + i * BLOCK_SIZE, BLOCK_SIZE));
+	}
+	reference_close(reference);
+	return n < 0 ? (int)n : 0;
+}
+
+static int print_sealed(struct fs *fs, const struct record *r, struct buffer *value)
+{
+	(void)fs;
+	return r->kind != KIND_BLOB ? -ENODATA : buffer_printf(value, "%s", r->in_place ? "no" : "yes");
+}
+
 static int print_checksum(struct fs *fs, const struct record *now, struct buffer *value)
 {
 	struct state *state = cluster_state(objects_cluster(fs->objects), now->ino);
@@ -106,7 +136,7 @@ static int print_checksum(struct fs *fs, const struct record *now, struct buffer
 		return -ENODATA;
 	int e = state_get(state, now->ino, &r);
 	if (e == 0)
-		e = r.place == PLACE_INLINE ? checksum_inline(state, &r, &c) : checksum_head(state, &r, &c);
+		e = r.in_place ? checksum_in_place(fs, now, &c) : r.place == PLACE_INLINE ? checksum_inline(state, &r, &c) : checksum_head(state, &r, &c);
 	return e < 0 ? e : buffer_printf(value, "crc32c-blocks:%08" PRIx32, c.crc);
 }
 
@@ -122,7 +152,7 @@ int virtual_xattr_get(struct fs *fs, uint64_t ino, const char *which, struct buf
 {
 	static const struct { const char *name; int (*print)(struct fs *fs, const struct record *r, struct buffer *value); } table[] = {
 		{ "name", print_name }, { "type", print_type }, { "version", print_version }, { "replicas", print_replicas },
-		{ "proximity", print_proximity }, { "checksum", print_checksum },
+		{ "proximity", print_proximity }, { "checksum", print_checksum }, { "sealed", print_sealed },
 	};
 	struct attributes a;
 

@@ -27,7 +27,7 @@ int call_ioctl(int fd, unsigned long number, void *argument)
 
 int call_open(const char *path, int open_flags, int *ret_fd)
 {
-	int fd = open(path, open_flags | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path, open_flags | O_CLOEXEC | O_NOCTTY | DIOS_OPEN_REFERENCE);
 	if (fd < 0) return -errno;
 	*ret_fd = fd;
 	return 0;

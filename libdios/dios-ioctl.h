@@ -18,6 +18,10 @@
 #include <linux/ioctl.h>
 
 #define DIOS_ABI_VERSION 1u
+
+/* A flag of open(2), which does nothing to a file: the descriptor is opened to be used with the calls below. So its blob is served with versions,
+ * not written in place past them (dios.conf(5), passthrough); of one that is, acquire_write says EBUSY until its last writer has closed it. */
+#define DIOS_OPEN_REFERENCE O_ASYNC
 #define DIOS_IOCTL_MAX 16383u
 #define DIOS_INLINE_MAX 12288u              /* bytes */
 #define DIOS_ID_SIZE 16

@@ -18,8 +18,10 @@ void object_attributes(struct object *o, struct attributes *ret)
 {
 	ret->record = o->record;
 	ret->dirty_bytes = 0;
+	ret->written = o->pass_writers > 0;
 	ret->lease = o->lease;
 	if (o->record.kind == KIND_STREAM) stream_attributes(o, &ret->record);
+	if (o->record.in_place) o->told = (struct disk_stat){ .size = o->record.size, .blocks = o->record.blocks, .mtime_ns = o->record.mtime_ns };
 	if (!o->is_dirty) return;
 	ret->record.size = o->size_now;
 	ret->record.mtime_ns = o->mtime_now_ns;
@@ -74,6 +76,10 @@ static int set_others(struct object *o, const struct attribute_change *change)
 	/* A time set by hand must not be overtaken by an earlier write's. */
 	if ((change->mask & SET_MTIME) && o->is_dirty) {
 		int r = blob_commit(o, false);
+		if (r < 0) return r;
+	}
+	if ((change->mask & SET_MTIME) && o->record.in_place) {
+		int r = in_place_set_mtime(o, change->mtime_ns);
 		if (r < 0) return r;
 	}
 	struct command c = { .kind = COMMAND_SETATTR, .counts = true, .setattr = { .ino = o->ino, .mask = mask, .mode = change->mode, .uid = change->uid, .gid = change->gid,

@@ -271,6 +271,7 @@ int reap_run(struct objects *os)
 	reap.count = table_take_reap(os, reap.inos, REAP_BATCH);
 	bool full = reap.count == REAP_BATCH;
 	reap_choose(os, &reap);
+	reap.heads |= atomic_load(&os->newest_leftover) > atomic_load(&os->log_synced);   /* it may be the head of one whose seal is not durable yet */
 	if (reap.count == 0) return full ? 1 : 0;
 	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = reap.inos, .count = (uint32_t)reap.orphans } };
 	struct result result;
@@ -303,5 +304,7 @@ static int collect_head(void *arg, uint64_t ino)
 int heads_collect(struct objects *os)
 {
 	int r = heads_list(os->store->heads, collect_head, os);
+	/* Numbers that a power cut has taken back are given again: with them comes no head that was removed. */
+	if (r == 0) r = heads_settle_names(os->store->heads);
 	return r < 0 ? r : sides_collect(os);
 }

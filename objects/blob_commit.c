@@ -177,7 +177,10 @@ int blob_commit(struct object *o, bool durable)
 int blob_resize(struct object *o, uint64_t size)
 {
 	if (size > BLOB_SIZE_MAX) return -EFBIG;
-	int r = blob_commit(o, false);
+	int r = in_place_enter(o);
+	if (r < 0) return r;
+	if (o->record.in_place) return in_place_resize(o, size);
+	r = blob_commit(o, false);
 	if (r < 0) return r;
 	blob_dirty_begin(o);
 	uint64_t old = o->record.size;

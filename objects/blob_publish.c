@@ -4,6 +4,7 @@
 
 #include <string.h>
 #include "base/crc32c.h"
+#include "base/log.h"
 
 #define PUBLISH_MAX (256u << 20)   /* bytes: rows by reference and checksums of one command stay within COMMAND_MAX */
 
@@ -90,6 +91,7 @@ static int publish_head(struct plan *plan, const struct publication *p)
 	/* A tail block starts past the committed size and at the published bytes' own start or later. */
 	uint64_t tail = (old + BLOCK_SIZE - 1) / BLOCK_SIZE, aligned = (p->offset + BLOCK_SIZE - 1) / BLOCK_SIZE;
 	if (tail < aligned) tail = aligned;
+	if (o->passes > 0) tail = last + 1;   /* nobody may read it before it is part of the blob */
 	bool whole_last = p->end == p->size || p->end % BLOCK_SIZE == 0;
 	int r = 0;
 	if (tail > first) r = publish_side(plan, p, first, tail - 1 < last ? tail - 1 : last);
@@ -155,8 +157,9 @@ static int publish_content(struct plan *plan, const struct publication *p, struc
 int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable)
 {
 	if (size > PUBLISH_MAX) return -EMSGSIZE;
-	int r = blob_commit(o, false);
-	if (r < 0) return r;
+	int r = seal_try(o);
+	if (r == 0) r = blob_commit(o, false);
+	if (r < 0) return r == -EAGAIN ? -EBUSY : r;
 	if (check && o->record.version != base_version) return -ESTALE;
 	if (flags & COMMIT_APPEND) offset = o->record.size;
 	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
@@ -186,6 +189,8 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	plan_done(&plan);
 	blob_dirty_clear(o);
 	atomic_fetch_sub(&o->os->publishing, 1);
+	if (r == 0 && o->passes > 0 && (blob_absorb(o) < 0 || head_verify(o, false) < 0))   /* who reads past us reads the head */
+		log_warning("objects", "a new version is not in the head yet ino=%llu: readers see it within a second", (unsigned long long)o->ino);
 	return r;
 }
 
@@ -230,7 +235,8 @@ static int clone_head(struct object *from, struct object *to)
 	struct head *source = NULL, *target = NULL;
 	r = head_get(heads, from->ino, false, &source);
 	if (r < 0 && r != -ENOENT) return r;
-	r = head_get(heads, to->ino, true, &target);
+	r = seal_leftover(to);
+	if (r == 0) r = head_get(heads, to->ino, true, &target);
 	if (r == 0 && source) r = disk_clone(head_file(source), head_file(target));
 	if (r == 0) r = head_sync(heads, target);
 	if (source) head_put(heads, source);
@@ -256,6 +262,7 @@ int blob_clone(struct object *from, struct object *to)
 {
 	int r = blob_commit(from, false);
 	if (r < 0) return r;
+	if (from->record.in_place || to->record.in_place) return in_place_clone(from, to);
 	if (to->record.size != 0 || to->record.place != PLACE_INLINE || to->is_dirty) return -EINVAL;
 	return from->record.place == PLACE_INLINE ? clone_inline(from, to) : clone_head(from, to);
 }

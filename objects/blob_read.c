@@ -173,6 +173,7 @@ int blob_read_committed(struct object *o, uint64_t offset, void *data, size_t si
 	memset(data, 0, size);
 	if (offset >= o->record.size || size == 0) return 0;
 	size = min_u64(size, o->record.size - offset);
+	if (o->record.in_place) return in_place_read(o, offset, data, size);
 	return o->record.place == PLACE_INLINE ? read_inline(o, offset, data, size) : read_head(o, offset, data, size);
 }
 

@@ -133,7 +133,9 @@ int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t 
 	}
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	int r = head_get(heads, o->ino, true, &head);
+	o->head_exact = false;   /* the tail may never be part of it */
+	int r = seal_before_tail(o);
+	if (r == 0) r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;
 	r = disk_pwrite(head_file(head), data, size, offset);
 	head_put(heads, head);
@@ -147,7 +149,9 @@ int blob_head_reset(struct object *o)
 {
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	int r = head_get(heads, o->ino, true, &head);
+	o->head_exact = o->head_bad = false;
+	int r = seal_leftover(o);
+	if (r == 0) r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;
 	r = disk_truncate(head_file(head), 0);
 	head_put(heads, head);
@@ -250,7 +254,10 @@ ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, s
 	if (size == 0) return 0;
 	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
 	if (!store_has_room(o->os->store, size)) return -ENOSPC;
-	int r = make_room(o, offset + size);
+	int r = in_place_enter(o);
+	if (r < 0) return r;
+	if (o->record.in_place) return in_place_write(o, offset, data, size);
+	r = make_room(o, offset + size);
 	if (r < 0) return r;
 	blob_dirty_begin(o);
 	if (o->committed_blocks > offset / BLOCK_SIZE) o->committed_blocks = offset / BLOCK_SIZE;
@@ -314,7 +321,7 @@ int blob_replay(struct objects *os, const struct stage_record *record)
 {
 	struct object *o;
 	int r = object_acquire(os, record->ino, &o);
-	if (r == -ENOENT || (r == 0 && (o->record.kind != KIND_BLOB || record->seq <= o->record.stage_seq))) {
+	if (r == -ENOENT || (r == 0 && (o->record.kind != KIND_BLOB || o->record.in_place || record->seq <= o->record.stage_seq))) {
 		if (r == 0) object_release(o);
 		stage_release(os->store->stage, record->place);
 		return 0;

@@ -9,7 +9,7 @@ static bool unrestricted(const struct reference *r) { return r->options.range_of
 static bool clone_fits(const struct object *from, const struct object *to, size_t size)
 {
 	return from->record.kind == KIND_BLOB && to->record.kind == KIND_BLOB && blob_size_now(from) > from->os->options.inline_max
-		&& size >= blob_size_now(from) && to->record.place == PLACE_INLINE && to->record.size == 0 && !to->is_dirty;
+		&& size >= blob_size_now(from) && (to->record.place == PLACE_INLINE || to->record.in_place) && to->record.size == 0 && !to->is_dirty;
 }
 
 /* 0: not a case for it. */

@@ -23,6 +23,8 @@
 
 #define BLOB_SIZE_MAX ((16ULL << 40) - BLOCK_SIZE)   /* bytes: ext4's largest file */
 #define ROW_BYTES_MAX (1u << 20)                     /* row bytes in one command */
+#define PASS_ROOM (16ull << 20)                      /* bytes free: with less nobody writes past us, who keep a reserve for the log */
+#define VERIFY_MAX 64                                /* heads: those beyond are checked when they are opened again */
 #define TAIL_BYTES_MAX (256ull << 20)                /* uncommitted tail: then a commit; bounds checksums in one command */
 
 struct direct_stream;
@@ -68,6 +70,22 @@ struct object {
 	struct object *dirty_prev, *dirty_next;   /* objects.dirty_list, guarded by table_lock */
 	bool in_dirty_list;
 
+	/* in_place.c, seal.c, head_check.c: heads that the kernel reads and writes itself */
+	unsigned passes, pass_writers;   /* open references through which it reads, and writes */
+	bool head_exact;              /* every block was checked since the start, and the head holds nothing that is not the blob's */
+	bool head_bad;                /* or one of them was wrong */
+	bool maybe_unchanged;         /* since it was unsealed, if the head's mtime is still the sealed one's */
+	int64_t sealed_mtime_ns;
+	int64_t idle_since_ns;        /* boot clock: when the last writer left */
+	struct disk_stat synced;      /* the head as its last sync found it; see in_place_is_synced */
+	int64_t synced_ns;
+	struct disk_stat told;        /* what users have last been told of it */
+	uint64_t leftover;            /* not 0: sealed into its record when the log had been synced so often; its head goes after one more */
+	uint64_t sealed_at;           /* likewise: sealed when the log had been synced so often, less one */
+	struct object *unsealed_prev, *unsealed_next;   /* objects.unsealed, guarded by table_lock; held by it */
+	int64_t unsealed_due_ns;
+	bool in_unsealed_list;
+
 	uint64_t change;              /* grows with every write: distinguishes uncommitted contents of one version */
 	uint64_t error_count;         /* failed background commits: each handle reports the newest once, if it lasts */
 	int last_error;
@@ -87,6 +105,7 @@ struct reference {
 	UT_hash_handle hh;            /* objects.references, guarded by table_lock */
 	uint64_t errors_seen, sync_errors_seen;   /* the object's counts when this handle last reported */
 	struct reference *stream_next; /* of the same stream; guarded by the object's lock */
+	bool passes, pass_writes;     /* the kernel goes past us with it */
 	uint64_t stream_position;     /* bytes below have been read by this follower */
 };
 
@@ -105,6 +124,12 @@ struct objects {
 	size_t idle_count;
 	struct object dirty_list;     /* list head, oldest first */
 	size_t dirty_count;
+	struct object unsealed;       /* list head: written in place, or with a head that is to go */
+	size_t unsealed_count;
+	_Atomic uint64_t log_syncs, log_synced;   /* begun and done by background work; object.leftover */
+	_Atomic uint64_t newest_leftover;
+	struct { uint64_t ino, mib; } verify[VERIFY_MAX];   /* heads that are checked in the background; guarded by table_lock */
+	size_t verify_count;
 	struct reap_queue reap;
 	struct lock reap_lock;        /* held while a batch is freed: who waits for it finds the names free */
 
@@ -206,6 +231,33 @@ int blob_resize(struct object *o, uint64_t size);    /* truncation, growth */
 int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size);
 int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable);
 int blob_clone(struct object *from, struct object *to);
+
+/* in_place.c: locked, the record says in_place */
+int in_place_begin(struct object *o, bool empty);    /* makes it so, durably where sealed bytes may be written over (R9); empty: its content is not wanted */
+int in_place_enter(struct object *o);                /* the same, only if the kernel reads the head of what is sealed */
+int in_place_refresh(struct object *o);              /* size, time, blocks are the head's */
+int in_place_read(struct object *o, uint64_t offset, void *data, size_t size);
+ssize_t in_place_write(struct object *o, uint64_t offset, const void *data, size_t size);
+int in_place_resize(struct object *o, uint64_t size);
+int in_place_allocate(struct object *o, int mode, uint64_t offset, uint64_t size);
+int in_place_seek(struct object *o, uint64_t offset, bool hole, uint64_t *ret_offset);
+int in_place_set_mtime(struct object *o, int64_t mtime_ns);
+int in_place_sync(struct object *o);                 /* not locked meanwhile; nothing if nothing has changed */
+int in_place_clone(struct object *from, struct object *to);   /* one of them or both are in place */
+void in_place_close(struct object *o, struct reference *r);
+void unsealed_remove(struct object *o);              /* from the list; the caller has a hold of its own */
+/* seal.c */
+int seal_try(struct object *o);                      /* locked, but not all the time; -EAGAIN: somebody may still write */
+int seal_before_tail(struct object *o);              /* locked: before bytes go into the head that are no part of the blob yet */
+int seal_leftover(struct object *o);                 /* locked: before the head of what is in its record is used again */
+int unsealed_load(struct objects *os);               /* at start */
+void unsealed_run(struct objects *os, int64_t until_ns);       /* in the background */
+void unsealed_remove_heads(struct objects *os, uint64_t log_syncs);   /* as far as a log sync that was begun as the nth has made it right */
+int unsealed_sync(struct objects *os);               /* every head is on the disk */
+void unsealed_end(struct objects *os);               /* seals what can be */
+/* head_check.c: locked, sealed, nothing to absorb */
+int head_verify(struct object *o, bool write);       /* -EIO: it is damaged */
+void verify_run(struct objects *os, int64_t until_ns);
 
 /* blob_absorb.c */
 static inline bool blob_unabsorbed(const struct object *o) { return o->record.rows + o->record.trims > 0; }

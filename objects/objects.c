@@ -66,6 +66,8 @@ static int recover(struct objects *os)
 {
 	int r = state_each_orphan(cluster_state(os->cluster, ROOT_INO), reap_orphan, os);
 	if (r < 0) return r;
+	r = unsealed_load(os);
+	if (r < 0) return r;
 	r = stage_replay(os->store->stage, replay_record, os);
 	if (r < 0) return r;
 	if (os->options.restart) {
@@ -79,9 +81,11 @@ static int recover(struct objects *os)
 	while (reap_run(os) > 0) {}
 	/* One that fails stays dirty and is tried again: a full disk must not keep the node from starting. */
 	commit_all(os);
-	/* The second within which those bytes were to be durable may be over. */
+	/* The second within which those bytes were to be durable may be over; nobody has synced what was written in place meanwhile. A head
+	 * that cannot be synced is tried again. */
 	r = cluster_sync(os->cluster);
 	if (r < 0) return r;
+	(void)unsealed_sync(os);
 	atomic_store(&os->absorb_wanted, true);
 	return heads_collect(os);
 }
@@ -124,8 +128,11 @@ int64_t objects_run_due(struct objects *os)
 	int64_t now = clock_boot_ns(os->clock), half = os->options.commit_interval_ns / 2;
 	bool more;
 	if (commit_older(os, now - half, now + WORK_NS, &more) == 0 && !more) condition_clear(CONDITION_COMMIT_FAILING);
+	unsealed_run(os, clock_boot_ns(os->clock) + WORK_NS);
 	if (now >= os->next_sync_ns && atomic_exchange(&os->unsynced, false)) {
+		uint64_t nth = atomic_fetch_add(&os->log_syncs, 1) + 1;
 		if (cluster_sync(os->cluster) < 0) log_error("objects", "sync of the log failed: nothing more is acknowledged as durable");
+		else unsealed_remove_heads(os, nth);   /* a head goes when the log says for sure that it is not needed */
 		os->next_sync_ns = clock_boot_ns(os->clock) + half / 2;
 	}
 	absorb_run(os, clock_boot_ns(os->clock) + WORK_NS);
@@ -135,20 +142,21 @@ int64_t objects_run_due(struct objects *os)
 	sides_run(os, now);
 	stream_age_run(os);
 	damaged_run(os, now);
+	verify_run(os, clock_boot_ns(os->clock) + WORK_NS / 4);
 	cluster_maintain(os->cluster);
 	return more || reaped > 0 ? 0 : RUN_INTERVAL_NS;
 }
 
 int objects_sync(struct objects *os)
 {
-	int r = commit_all(os);
-	int s = cluster_sync(os->cluster);
-	return r < 0 ? r : s;
+	int r = commit_all(os), u = unsealed_sync(os), s = cluster_sync(os->cluster);
+	return r < 0 ? r : u < 0 ? u : s;
 }
 
 void objects_close(struct objects *os)
 {
 	if (!os) return;
+	unsealed_end(os);
 	int r = objects_sync(os);
 	if (r < 0) log_error("objects", "some bytes could not be committed error=%d: they are in the staging log and are tried at the next start", -r);
 	while (reap_run(os) > 0) {}

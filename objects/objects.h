@@ -47,8 +47,9 @@ struct store *objects_store(struct objects *os);
 
 /* ---- attributes -------------------------------------------------------------------------------------------------- */
 
-/* An object as users see it now, uncommitted writes included. */
-struct attributes { struct record record; /* size, mtime, blocks as of now */ uint64_t dirty_bytes; enum lease_mode lease; };
+/* An object as users see it now, uncommitted writes included; of one that is written in place what its head says. */
+struct attributes { struct record record; /* size, mtime, blocks as of now */ uint64_t dirty_bytes; enum lease_mode lease;
+	bool written; /* the kernel may be writing it itself */ };
 int object_get(struct objects *os, uint64_t ino, struct attributes *ret);                 /* -ENOENT: gone */
 int object_find(struct objects *os, const struct name *name, uint64_t *ret_ino);
 int object_lookup(struct objects *os, uint64_t parent, const char *entry, size_t size, struct attributes *ret);
@@ -108,6 +109,13 @@ void reference_set_append(struct reference *r, bool append);
 void reference_set_stream_mode(struct reference *r, enum stream_mode mode);
 struct reference *reference_find(struct objects *os, const uint8_t id[REFERENCE_ID_SIZE]);  /* counted; NULL: no such */
 
+/* The kernel is going to read, and write, the blob's head itself (passthrough), as long as the reference is open. *ret_fd (NULL: not
+ * wanted): a descriptor of the head for reading, the caller's. empty: the caller cuts it to nothing next. -EOPNOTSUPP: this blob is served
+ * through the daemon: small, still to be produced, damaged. */
+int reference_pass(struct reference *r, bool write, bool empty, int *ret_fd);
+void reference_unpass(struct reference *r);       /* the kernel has not done so after all */
+bool reference_passes(const struct reference *r);
+
 /* Blobs. Reads return the bytes that are there (short at the end), -EBADMSG turned into -EIO when a checksum is wrong. */
 ssize_t reference_read(struct reference *r, uint64_t offset, void *data, size_t size);
 ssize_t reference_write(struct reference *r, uint64_t offset, const void *data, size_t size, bool kill_privilege);
@@ -122,6 +130,8 @@ int object_clone(struct objects *os, struct reference *from, const struct comman
 /* The calls with versions. */
 /* Commits what is written so far and returns the version that a read of the object gives now. */
 int reference_acquire(struct reference *r, uint64_t *ret_version);
+/* The same for a base to be written over. -EBUSY: it is being written in place, and has no version. */
+int reference_acquire_base(struct reference *r, uint64_t *ret_version);
 /* 0 if the object still has this version and no write has been made since; else -ESTALE. */
 int reference_check(struct reference *r, uint64_t version);
 /* Publishes size bytes at offset as the next version, if the object still has base_version (else -ESTALE and nothing changed). */

@@ -34,7 +34,10 @@ int object_propose(struct objects *os, struct object *o, struct command *c, bool
 	if (r == -EIO) table_forget_all(os);   /* the outcome is not known yet */
 	if (r < 0) return r;
 	if (!durable) atomic_store(&os->unsynced, true);
-	if (o && ret_result->has_record && ret_result->record.ino == o->ino) o->record = ret_result->record;
+	if (o && ret_result->has_record && ret_result->record.ino == o->ino) {
+		o->record = ret_result->record;
+		if (o->record.in_place) (void)in_place_refresh(o);   /* it is done, whatever the head says */
+	}
 	tell(os, o, ret_result);
 	return 0;
 }

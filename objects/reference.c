@@ -106,6 +106,7 @@ static void object_last_close(struct object *o)
 	(void)object_refresh(o);   /* its last link may have gone, or come, by another thread's command */
 	if (!o->record.orphan || o->opens > 0) return;
 	if (o->is_dirty) blob_dirty_clear(o);
+	unsealed_remove(o);
 	table_want_reap(o->os, o->ino);
 }
 
@@ -119,6 +120,7 @@ void reference_close(struct reference *r)
 	lock_acquire(&o->lock);
 	if (--o->opens == 0 && !o->is_dirty) lease_want(o, LEASE_INVALID);
 	if (o->record.kind == KIND_STREAM) stream_closed(o, r);
+	if (r->passes) in_place_close(o, r);
 	object_last_close(o);
 	object_release(o);
 	free(r);
@@ -264,6 +266,7 @@ int reference_sync(struct reference *r)
 	if (e < 0) return e;
 	e = take_error(r);
 	if (e == 0 && o->is_dirty) e = blob_commit(o, false);
+	if (e == 0 && o->record.in_place) e = in_place_sync(o);
 	if (e < 0) errors_mark_seen(r, o);
 	object_unlock(o);
 	return e < 0 ? e : cluster_sync(r->os->cluster);
@@ -283,6 +286,8 @@ int reference_allocate(struct reference *r, int mode, uint64_t offset, uint64_t 
 	struct object *o = r->object;
 	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) e = -EFBIG;
 	else if (what != FALLOC_FL_PUNCH_HOLE && !store_has_room(r->os->store, size)) e = -ENOSPC;
+	else if ((e = in_place_enter(o)) < 0) {}
+	else if (o->record.in_place) e = in_place_allocate(o, mode, offset, size);
 	else if (what != 0) e = blob_zero(o, offset, size, keep);
 	else if (!keep && offset + size > blob_size_now(o)) e = blob_resize(o, offset + size);
 	object_unlock(o);
@@ -344,32 +349,37 @@ int reference_seek(struct reference *r, uint64_t offset, bool hole, uint64_t *re
 	int e = reference_check_right(r, RIGHT_READ | RIGHT_WRITE);
 	if (e == 0) e = lock_blob(r);
 	if (e < 0) return e;
-	e = seek_locked(r->object, offset, hole, ret_offset);
+	e = r->object->record.in_place ? in_place_seek(r->object, offset, hole, ret_offset) : seek_locked(r->object, offset, hole, ret_offset);
 	object_unlock(r->object);
 	return e;
 }
 
 /* ---- the calls with versions ------------------------------------------------------------------------------------- */
 
-int reference_acquire(struct reference *r, uint64_t *ret_version)
+static int acquire(struct reference *r, bool base, uint64_t *ret_version)
 {
 	int e = reference_check_right(r, RIGHT_READ | RIGHT_WRITE | RIGHT_APPEND);
 	if (e == 0) e = lock_blob(r);
 	if (e < 0) return e;
 	struct object *o = r->object;
 	if (o->record.produced == PRODUCED_NOT_YET && !(r->options.rights & (RIGHT_WRITE | RIGHT_APPEND))) e = -EAGAIN;
-	else e = blob_commit(o, false);
+	else e = seal_try(o);
+	if (e == -EAGAIN && o->record.in_place) e = base ? -EBUSY : 0;
+	if (e == 0) e = blob_commit(o, false);
 	if (e == 0) *ret_version = o->record.version;
 	object_unlock(o);
 	return e;
 }
+
+int reference_acquire(struct reference *r, uint64_t *ret_version) { return acquire(r, false, ret_version); }
+int reference_acquire_base(struct reference *r, uint64_t *ret_version) { return acquire(r, true, ret_version); }
 
 int reference_check(struct reference *r, uint64_t version)
 {
 	int e = object_lock(r->object);
 	if (e < 0) return e == -ENOENT ? -ESTALE : e;
 	struct object *o = r->object;
-	e = o->record.version == version && !o->is_dirty ? 0 : -ESTALE;
+	e = o->record.version == version && !o->is_dirty && !o->record.in_place ? 0 : -ESTALE;
 	object_unlock(o);
 	return e;
 }
@@ -410,7 +420,7 @@ int reference_ready(struct reference *r, uint64_t position, uint64_t version, ui
 	uint32_t events = 0;
 	if (o->record.produced == PRODUCED_FAILED) events |= READY_ERROR | READY_PRODUCED;
 	else if (o->record.produced == PRODUCED_YES) events |= READY_PRODUCED;
-	if (o->record.version != version || o->is_dirty) events |= READY_CHANGED;
+	if (o->record.version != version || o->is_dirty || o->record.in_place) events |= READY_CHANGED;
 	switch (o->record.kind) {
 	case KIND_STREAM:
 		events |= stream_ready(o, position);

@@ -31,6 +31,7 @@ int table_init(struct objects *os)
 	lock_init(&os->reap_lock, "objects reap", LOCK_REAP);
 	list_init(&os->idle);
 	os->dirty_list.dirty_prev = os->dirty_list.dirty_next = &os->dirty_list;
+	os->unsealed.unsealed_prev = os->unsealed.unsealed_next = &os->unsealed;
 	return 0;
 }
 
@@ -136,7 +137,7 @@ int object_refresh(struct object *o)
 	struct objects *os = o->os;
 	/* Cleared before the record is read: a command applied in between sets it again. */
 	bool stale = atomic_exchange(&o->stale, false);
-	if (o->loaded && !stale) return 0;
+	if (o->loaded && !stale) return o->record.in_place ? in_place_refresh(o) : 0;
 	int r = 0;
 	if (atomic_exchange(&os->unsettled, false) && (r = cluster_settle(os->cluster)) < 0) atomic_store(&os->unsettled, true);
 	if (r == 0) r = state_get(cluster_state(os->cluster, o->ino), o->ino, &o->record);
@@ -146,7 +147,7 @@ int object_refresh(struct object *o)
 	}
 	o->loaded = true;
 	settle_commit(o);
-	return 0;
+	return o->record.in_place ? in_place_refresh(o) : 0;
 }
 
 /* A failed refresh unlocks. */

@@ -84,6 +84,7 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 	}
 	if (create->target.size > SYMLINK_MAX) return -ENAMETOOLONG;
 	if (!store_has_room(os->store, 0)) return -ENOSPC;
+	c.create.in_place = create->in_place && store_has_room(os->store, PASS_ROOM);
 	r = prepare_create(os, &c.create);
 	if (r < 0) return r;
 	if (create->kind == KIND_STREAM && c.create.limit_bytes == 0) c.create.limit_bytes = os->options.stream_limit_bytes;
@@ -107,6 +108,7 @@ static int commit_before(struct objects *os, uint64_t ino)
 	int r = object_acquire(os, ino, &o);
 	if (r < 0) return r;
 	if (o->is_dirty) r = blob_commit(o, false);
+	if (r == 0 && o->record.in_place) r = in_place_sync(o);
 	object_release(o);
 	return r;
 }
@@ -139,6 +141,7 @@ static void orphaned(struct objects *os, uint64_t ino)
 	if (object_acquire(os, ino, &o) < 0) return;
 	if (o->record.orphan && o->opens == 0) {
 		if (o->is_dirty) blob_dirty_clear(o);
+		unsealed_remove(o);
 		table_want_reap(os, ino);
 	}
 	object_release(o);

@@ -12,13 +12,13 @@ static bool bit(const uint8_t *map, unsigned i) { return map[i / 8] >> (i % 8) &
 /* What the state says of one MiB. */
 struct view { struct record record; struct state_crcs crcs; bool has_crcs; };
 
-/* -ENOENT: the object is gone, or has no head any more. */
+/* -ENOENT: the object is gone, has no head any more, or is written in place: then what its head holds is right. */
 static int view_read(struct state *state, uint64_t ino, uint64_t mib, struct view *v)
 {
 	memset(v, 0, sizeof(*v));   /* views are compared as bytes */
 	int r = state_get(state, ino, &v->record);
 
-	if (r == 0 && (v->record.kind != KIND_BLOB || v->record.place != PLACE_HEAD))
+	if (r == 0 && (v->record.kind != KIND_BLOB || v->record.place != PLACE_HEAD || v->record.in_place))
 		r = -ENOENT;
 	if (r < 0)
 		return r;

@@ -29,6 +29,7 @@
 struct disk;
 struct disk_file;
 
+struct disk_stat { uint64_t size, blocks /* of 512 bytes */; int64_t mtime_ns; };
 struct disk_space { uint64_t total_bytes, free_bytes, total_inodes, free_inodes; };
 
 struct disk_ops {
@@ -44,11 +45,17 @@ struct disk_ops {
 	int (*allocate)(struct disk_file *f, uint64_t offset, uint64_t size); /* room, without changing the size; -EOPNOTSUPP */
 	int (*punch)(struct disk_file *f, uint64_t offset, uint64_t size);    /* reads as zeros afterwards; the size stays; gives room back where it can */
 	int (*size)(struct disk_file *f, uint64_t *ret_size);
+	int (*stat)(struct disk_file *f, struct disk_stat *ret_stat);
+	int (*set_mtime)(struct disk_file *f, int64_t mtime_ns);
+	/* The first byte at or after offset that is data, or (hole) none. -ENXIO: there is no more data, or offset is past the end. */
+	int (*seek)(struct disk_file *f, uint64_t offset, bool hole, uint64_t *ret_offset);
 	/* Makes `to` hold what `from` holds, size and holes included: FICLONE, else a copy; not synced. On failure `to` may hold any part. */
 	int (*clone)(struct disk_file *from, struct disk_file *to);
 	int (*drop_cache)(struct disk_file *f, uint64_t offset, uint64_t size); /* what was synced is read from the disk itself next time; a hint */
 	int (*fd)(struct disk_file *f);                                    /* the descriptor, borrowed; -1 in the simulation */
 	int (*rename)(struct disk *d, const char *from, const char *to);  /* within one folder, replacing; across folders -EXDEV */
+	/* 0 if nobody has the file open for writing or mapped so (unread: or open at all); -EAGAIN: somebody, this process included. -EOPNOTSUPP. */
+	int (*unused)(struct disk *d, const char *path, bool unread);
 	int (*unlink)(struct disk *d, const char *path);                   /* of a file; one that is open lives on until it is closed */
 	int (*mkdir)(struct disk *d, const char *path);                    /* 0700; one that is there is success; -ENOTDIR: something else has the name */
 	int (*sync_dir)(struct disk *d, const char *path);
@@ -65,7 +72,7 @@ struct disk { const struct disk_ops *ops; struct random_source *random; uint64_t
 struct disk_file { const struct disk_ops *ops; };
 
 /* A directory of this machine. -ENOENT, -ENOTDIR, -EACCES. A write past RLIMIT_FSIZE gives -EFBIG: SIGXFSZ is set to be
- * ignored if nobody handles it. */
+ * ignored if nobody handles it; SIGIO too, which comes when somebody opens what `unused` is looking at. */
 int disk_posix_new(const char *directory, struct disk **ret_disk);
 
 static inline int disk_open(struct disk *d, const char *path, int flags, struct disk_file **ret) { return d->ops->open(d, path, flags, ret); }
@@ -82,6 +89,10 @@ static inline int disk_truncate(struct disk_file *f, uint64_t size) { return f->
 static inline int disk_allocate(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->allocate(f, offset, size); }
 static inline int disk_punch(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->punch(f, offset, size); }
 static inline int disk_size(struct disk_file *f, uint64_t *ret) { return f->ops->size(f, ret); }
+static inline int disk_stat(struct disk_file *f, struct disk_stat *ret) { return f->ops->stat(f, ret); }
+static inline int disk_set_mtime(struct disk_file *f, int64_t mtime_ns) { return f->ops->set_mtime(f, mtime_ns); }
+static inline int disk_seek(struct disk_file *f, uint64_t offset, bool hole, uint64_t *ret) { return f->ops->seek(f, offset, hole, ret); }
+static inline int disk_unused(struct disk *d, const char *path, bool unread) { return d->ops->unused(d, path, unread); }
 static inline int disk_clone(struct disk_file *from, struct disk_file *to) { return from->ops->clone(from, to); }
 static inline int disk_drop_cache(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->drop_cache(f, offset, size); }
 static inline int disk_fd(struct disk_file *f) { return f->ops->fd(f); }

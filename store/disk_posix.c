@@ -197,6 +197,36 @@ static int posix_size(struct disk_file *f, uint64_t *ret_size)
 	return 0;
 }
 
+static int posix_stat(struct disk_file *f, struct disk_stat *ret_stat)
+{
+	struct stat st;
+
+	if (fstat(to_file(f)->fd, &st) < 0)
+		return -errno;
+	*ret_stat = (struct disk_stat){ .size = (uint64_t)st.st_size, .blocks = (uint64_t)st.st_blocks,
+		.mtime_ns = (int64_t)st.st_mtim.tv_sec * NS_PER_SECOND + st.st_mtim.tv_nsec };
+	return 0;
+}
+
+static int posix_set_mtime(struct disk_file *f, int64_t mtime_ns)
+{
+	int64_t seconds = mtime_ns / NS_PER_SECOND, rest = mtime_ns % NS_PER_SECOND;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = rest < 0 ? seconds - 1 : seconds, .tv_nsec = rest < 0 ? rest + NS_PER_SECOND : rest } };
+
+	return futimens(to_file(f)->fd, times) < 0 ? -errno : 0;
+}
+
+/* The position that lseek moves is nobody's: all else here says where. */
+static int posix_seek(struct disk_file *f, uint64_t offset, bool hole, uint64_t *ret_offset)
+{
+	off_t found = lseek(to_file(f)->fd, (off_t)offset, hole ? SEEK_HOLE : SEEK_DATA);
+
+	if (found < 0)
+		return -errno;
+	*ret_offset = (uint64_t)found;
+	return 0;
+}
+
 static int posix_clone(struct disk_file *from, struct disk_file *to)
 {
 	return disk_posix_copy(to_file(from)->fd, to_file(to)->fd);
@@ -226,6 +256,18 @@ static int posix_rename(struct disk *d, const char *from, const char *to)
 	if (size != folder_size(to) || memcmp(from, to, size) != 0)
 		return -EXDEV;
 	return renameat(to_disk(d)->fd, from, to_disk(d)->fd, to) < 0 ? -errno : 0;
+}
+
+static int posix_unused(struct disk *d, const char *path, bool unread)
+{
+	_cleanup_close_ int fd = openat(to_disk(d)->fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return -errno;
+	/* The kernel gives a lease only where no other use of the file goes against it. It is given back before anybody can come. */
+	if (fcntl(fd, F_SETLEASE, unread ? F_WRLCK : F_RDLCK) < 0)
+		return errno == EAGAIN || errno == EACCES ? -EAGAIN : errno == EINVAL || errno == ENOLCK ? -EOPNOTSUPP : -errno;
+	return fcntl(fd, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0;
 }
 
 static int posix_unlink(struct disk *d, const char *path)
@@ -313,7 +355,8 @@ static void posix_free(struct disk *d)
 
 static const struct disk_ops posix_ops = {
 	.open = posix_open, .close = posix_close, .pread = posix_pread, .pwritev = posix_pwritev, .sync = posix_sync,
-	.truncate = posix_truncate, .allocate = posix_allocate, .punch = posix_punch, .size = posix_size, .clone = posix_clone,
+	.truncate = posix_truncate, .allocate = posix_allocate, .punch = posix_punch, .size = posix_size, .stat = posix_stat,
+	.set_mtime = posix_set_mtime, .seek = posix_seek, .unused = posix_unused, .clone = posix_clone,
 	.drop_cache = posix_drop_cache, .fd = posix_fd, .rename = posix_rename, .unlink = posix_unlink, .mkdir = posix_mkdir,
 	.sync_dir = posix_sync_dir, .list = posix_list, .space = posix_space, .free = posix_free,
 };
@@ -335,6 +378,8 @@ int disk_posix_new(const char *directory, struct disk **ret_disk)
 	}
 	if (sigaction(SIGXFSZ, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
 		signal(SIGXFSZ, SIG_IGN);
+	if (sigaction(SIGIO, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+		signal(SIGIO, SIG_IGN);
 	*d = (struct posix_disk){ .disk = { .ops = &posix_ops, .random = &random_system }, .fd = fd };
 	*ret_disk = &d->disk;
 	return 0;

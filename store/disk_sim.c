@@ -132,6 +132,7 @@ static int sim_open(struct disk *disk, const char *path, int flags, struct disk_
 	*f = (struct sim_file){ .file.ops = &sim_ops, .disk = d, .node = node, .writable = (flags & O_ACCMODE) == O_RDWR };
 	node->refs++;
 	node->opens++;
+	node->writers += f->writable;
 	d->open_files++;
 	*ret_file = &f->file;
 	return 0;
@@ -143,9 +144,16 @@ static void sim_close(struct disk_file *file)
 
 	f->disk->open_files--;
 	f->node->opens--;
+	f->node->writers -= f->writable;
 	sim_node_settle(f->node);
 	sim_node_unref(f->node);
 	free(f);
+}
+
+static void touch(struct sim_file *f)
+{
+	if (f->disk->clock)
+		f->node->content.mtime_ns = clock_wall_ns(f->disk->clock);
 }
 
 static ssize_t sim_pread(struct disk_file *file, void *data, size_t size, uint64_t offset)
@@ -174,6 +182,7 @@ static int sim_pwritev(struct disk_file *file, const struct iovec *iov, int coun
 		return -EBADF;
 	for (int i = 0; i < count; i++)
 		total += iov[i].iov_len;
+	touch(f);
 	/* Who dies while writing has written some of it, up to the end of a sector. */
 	if (step > 0 && total > 0) {
 		uint64_t end = offset + random_below(f->disk->disk.random, total + 1);
@@ -218,6 +227,8 @@ static int change_file(struct disk_file *file, enum change change, uint64_t offs
 		return step;
 	if (!f->writable)
 		return -EBADF;
+	if (change != CHANGE_ALLOCATE)
+		touch(f);
 	if (step == 0 || sim_coin(f->disk)) {
 		if (change == CHANGE_TRUNCATE)
 			r = sim_content_truncate(&f->node->content, size);
@@ -241,6 +252,36 @@ static int sim_size(struct disk_file *file, uint64_t *ret_size)
 	return 0;
 }
 
+static int sim_stat(struct disk_file *file, struct disk_stat *ret_stat)
+{
+	const struct sim_content *c = &to_file(file)->node->content;
+
+	if (to_file(file)->disk->crashed)
+		return -ESHUTDOWN;
+	*ret_stat = (struct disk_stat){ .size = c->size, .blocks = c->allocated_pages * SIM_PAGE_SECTORS, .mtime_ns = c->mtime_ns };
+	return 0;
+}
+
+static int sim_set_mtime(struct disk_file *file, int64_t mtime_ns)
+{
+	if (to_file(file)->disk->crashed)
+		return -ESHUTDOWN;
+	to_file(file)->node->content.mtime_ns = mtime_ns;
+	return 0;
+}
+
+static int sim_seek(struct disk_file *file, uint64_t offset, bool hole, uint64_t *ret_offset)
+{
+	const struct sim_content *c = &to_file(file)->node->content;
+
+	if (to_file(file)->disk->crashed)
+		return -ESHUTDOWN;
+	if (offset >= c->size)
+		return -ENXIO;
+	*ret_offset = sim_content_seek(c, offset, hole);
+	return *ret_offset < c->size || hole ? 0 : -ENXIO;
+}
+
 static int sim_clone(struct disk_file *from, struct disk_file *to)
 {
 	struct sim_disk *d = to_file(to)->disk;
@@ -250,6 +291,7 @@ static int sim_clone(struct disk_file *from, struct disk_file *to)
 		return step;
 	if (step == 0 || sim_coin(d))
 		r = sim_content_copy(&to_file(from)->node->content, &to_file(to)->node->content, room(d));
+	touch(to_file(to));
 	return step > 0 ? -ESHUTDOWN : r;
 }
 
@@ -295,6 +337,20 @@ static int sim_rename(struct disk *disk, const char *from, const char *to)
 	if (r < 0)
 		return r;
 	return folder == to_folder ? change_name(to_disk(disk), folder, name, to_name) : -EXDEV;
+}
+
+static int sim_unused(struct disk *disk, const char *path, bool unread)
+{
+	struct sim_node *folder, *node;
+	const char *name;
+	int r = walk(to_disk(disk), path, &folder, &name);
+
+	if (r < 0)
+		return r;
+	node = sim_node_find(folder, name);
+	if (!node)
+		return -ENOENT;
+	return node->writers > 0 || (unread && node->opens > 0) ? -EAGAIN : 0;
 }
 
 static int sim_unlink(struct disk *disk, const char *path)
@@ -381,7 +437,8 @@ static void sim_free(struct disk *disk)
 
 static const struct disk_ops sim_ops = {
 	.open = sim_open, .close = sim_close, .pread = sim_pread, .pwritev = sim_pwritev, .sync = sim_sync,
-	.truncate = sim_truncate, .allocate = sim_allocate, .punch = sim_punch, .size = sim_size, .clone = sim_clone,
+	.truncate = sim_truncate, .allocate = sim_allocate, .punch = sim_punch, .size = sim_size, .stat = sim_stat,
+	.set_mtime = sim_set_mtime, .seek = sim_seek, .unused = sim_unused, .clone = sim_clone,
 	.drop_cache = sim_drop_cache, .fd = sim_fd, .rename = sim_rename, .unlink = sim_unlink, .mkdir = sim_mkdir,
 	.sync_dir = sim_sync_dir, .list = sim_list, .space = sim_space, .free = sim_free,
 };
@@ -433,6 +490,11 @@ void disk_sim_power_cut(struct disk *d)
 void disk_sim_set_capacity(struct disk *d, uint64_t capacity_bytes)
 {
 	to_disk(d)->capacity_bytes = capacity_bytes;
+}
+
+void disk_sim_set_clock(struct disk *d, struct clock *clock)
+{
+	to_disk(d)->clock = clock;
 }
 
 int disk_sim_flip_bit(struct disk *d, const char *path, uint64_t bit)

@@ -12,6 +12,7 @@
 #ifndef DIOS_STORE_DISK_SIM_H
 #define DIOS_STORE_DISK_SIM_H
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "store/disk.h"
 #include "store/kv.h"
@@ -23,6 +24,7 @@ bool disk_sim_crashed(const struct disk *d);
 void disk_sim_power_cut(struct disk *d);                        /* open files become invalid: close them before (a store, log, ... closes on a dead disk too) */
 void disk_sim_process_kill(struct disk *d);
 void disk_sim_set_capacity(struct disk *d, uint64_t capacity_bytes);
+void disk_sim_set_clock(struct disk *d, struct clock *clock);                 /* what a change sets mtime to */
 int disk_sim_flip_bit(struct disk *d, const char *path, uint64_t bit);        /* silent damage; -ENOENT, -ERANGE */
 void disk_sim_fail_sync(struct disk *d, uint64_t nth);          /* the n-th sync of a file from now fails with -EIO and loses its bytes:
                                                                    they are still read (disk_drop_cache ends that), but no later sync makes them durable */

@@ -37,7 +37,7 @@ struct heads {
 	struct head *table;
 	struct head idle;               /* list head: newer = oldest idle one */
 	size_t idle_count, open_max;
-	struct { uint64_t made, synced; } names[HEAD_FOLDERS + 1];   /* the last one is side/ */
+	struct { uint64_t made /* or removed */, removed, synced; } names[HEAD_FOLDERS + 1];   /* the last one is side/ */
 };
 
 static unsigned folder_of(uint64_t ino) { return (unsigned)((ino * 0x9e3779b97f4a7c15ull) >> 56); }
@@ -84,7 +84,7 @@ int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads)
 	if (r < 0) return r;
 	struct heads *h = calloc(1, sizeof(*h));
 	if (!h) return -ENOMEM;
-	for (unsigned i = 0; i <= HEAD_FOLDERS; i++) h->names[i].made = 1;
+	for (unsigned i = 0; i <= HEAD_FOLDERS; i++) h->names[i].made = h->names[i].removed = 1;
 	h->disk = disk;
 	h->open_max = open_max;
 	h->idle.newer = h->idle.older = &h->idle;
@@ -245,6 +245,37 @@ int head_sync(struct heads *h, struct head *head)
 	return r;
 }
 
+int head_unused(struct heads *h, uint64_t ino, bool unread)
+{
+	struct file_key key = { ino, FILE_HEAD };
+	char path[64];
+	file_path(key, path);
+	LOCK_GUARD(&h->lock);
+	struct head *head;
+	HASH_FIND(hh, h->table, &key, sizeof(key), head);
+	if (head && (head->users > 0 || head->doubtful)) return -EAGAIN;
+	if (head) head_forget(h, head);   /* it would be seen */
+	return disk_unused(h->disk, path, unread);
+}
+
+int head_open_fd(struct heads *h, uint64_t ino, bool create)
+{
+	struct file_key key = { ino, FILE_HEAD };
+	char path[64];
+	struct disk_file *file;
+	file_path(key, path);
+	int r = disk_open(h->disk, path, O_RDONLY | (create ? O_CREAT : 0), &file);
+	if (r < 0) return r;
+	if (create) {
+		LOCK_GUARD(&h->lock);
+		h->names[folder_index(key)].made++;
+	}
+	int fd = disk_fd(file) < 0 ? -1 : fcntl(disk_fd(file), F_DUPFD_CLOEXEC, 0);
+	r = fd < 0 ? disk_fd(file) < 0 ? -EOPNOTSUPP : -errno : fd;
+	disk_close(file);
+	return r;
+}
+
 bool head_doubtful(struct heads *h, struct head *head)
 {
 	LOCK_GUARD(&h->lock);
@@ -271,7 +302,32 @@ static int file_remove(struct heads *h, struct file_key key)
 		if (head->users == 0) head_forget(h, head);
 	}
 	int r = disk_unlink(h->disk, path);
+	h->names[folder_index(key)].removed = ++h->names[folder_index(key)].made;
 	return r == -ENOENT ? 0 : r;
+}
+
+static int settle_names(struct heads *h, unsigned index)
+{
+	char path[16];
+	lock_acquire(&h->lock);
+	uint64_t made = h->names[index].made;
+	bool due = h->names[index].removed > h->names[index].synced;
+	lock_release(&h->lock);
+	if (!due) return 0;
+	snprintf(path, sizeof(path), "heads/%02x", index);
+	int r = disk_sync_dir(h->disk, path);
+	LOCK_GUARD(&h->lock);
+	if (r == 0 && h->names[index].synced < made) h->names[index].synced = made;
+	return r;
+}
+
+int head_settle_names(struct heads *h, uint64_t ino) { return settle_names(h, folder_of(ino)); }
+
+int heads_settle_names(struct heads *h)
+{
+	int r = 0;
+	for (unsigned i = 0; r == 0 && i < HEAD_FOLDERS; i++) r = settle_names(h, i);
+	return r;
 }
 
 int head_remove(struct heads *h, uint64_t ino) { return file_remove(h, (struct file_key){ ino, FILE_HEAD }); }

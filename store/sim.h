@@ -30,6 +30,7 @@ struct sim_content {
 	bool size_dirty, size_lost;
 	uint64_t *used_pages;            /* the disk's count of allocated pages */
 	uint64_t allocated_pages;        /* this file's part of it, if it is counted: */
+	int64_t mtime_ns;
 	bool uncounted;                  /* no name and nobody has it open; a power cut may bring it back */
 	struct random_source *random;
 };
@@ -46,6 +47,7 @@ int sim_content_copy(const struct sim_content *from, struct sim_content *to, uin
 void sim_content_sync(struct sim_content *c);
 void sim_content_fail_sync(struct sim_content *c);
 void sim_content_drop_cache(struct sim_content *c, uint64_t offset, uint64_t size);
+uint64_t sim_content_seek(const struct sim_content *c, uint64_t offset, bool hole);   /* the first page that is data, or is none; at least the size: there is none */
 void sim_content_power_cut(struct sim_content *c);
 void sim_content_count(struct sim_content *c, bool counted);
 void sim_content_flip(struct sim_content *c, uint64_t bit);
@@ -62,6 +64,7 @@ struct sim_change { char *removed, *put; struct sim_node *node; };
 struct sim_node {
 	unsigned refs;
 	unsigned names, opens;           /* entries that programs see, open files: without either its room is free */
+	unsigned writers;                /* of the open files */
 	bool folder;
 	struct sim_content content;
 	struct sim_names now, durable;
@@ -86,6 +89,7 @@ struct sim_disk {
 	struct sim_node *root;
 	struct sim_image *images;
 	uint64_t capacity_bytes, used_pages, steps, crash_step, syncs, fail_sync;
+	struct clock *clock;             /* of mtime; NULL: it stands still */
 	bool crashed;
 	unsigned open_files;
 };

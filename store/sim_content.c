@@ -137,6 +137,16 @@ int sim_content_read(const struct sim_content *c, uint8_t *data, size_t size, ui
 	return 0;
 }
 
+uint64_t sim_content_seek(const struct sim_content *c, uint64_t offset, bool hole)
+{
+	for (; offset < c->size; offset = (offset / SIM_PAGE + 1) * SIM_PAGE) {
+		const struct sim_page *p = page_find(c, offset / SIM_PAGE);
+		if ((p && p->allocated) != hole)
+			break;
+	}
+	return offset < c->size ? offset : c->size;
+}
+
 int sim_content_allocate(struct sim_content *c, uint64_t offset, uint64_t size, uint64_t room)
 {
 	uint64_t first = offset / SIM_PAGE, end = size ? (offset + size - 1) / SIM_PAGE + 1 : first, needed = 0;
@@ -324,6 +334,8 @@ void sim_content_power_cut(struct sim_content *c)
 				back |= bit;
 		}
 		page_revert(p, back);
+		if (p->now && memcmp(p->now, zeros, SIM_PAGE) != 0)
+			page_set_allocated(c, p, true);   /* a hole that was not synced has its bytes back */
 		p->dirty = p->lost = p->cut = 0;
 		page_join(p);
 	}

@@ -25,7 +25,7 @@ static void fill_create(struct command_create *c)
 	*c = (struct command_create){ .parent = 1, .entry = bytes, .name = name_one, .kind = KIND_STREAM, .mode = S_IFREG | 0644, .uid = 1000, .gid = UINT32_MAX,
 		.rdev = 1ull << 40, .target = bytes, .lifecycle = LIFECYCLE_IMMORTAL, .flags = 31, .replicas = 3, .read_consistency = CONSISTENCY_MUTEX,
 		.write_consistency = CONSISTENCY_NONE, .creator = name_two, .limit_bytes = 1, .trim_bytes = 2, .trim_age_ns = INT64_MAX, .trim_consumed = true,
-		.spec = bytes, .job = name_three, .orphan = true };
+		.spec = bytes, .job = name_three, .orphan = true, .in_place = true };
 }
 
 static void fill_small(struct command *c)
@@ -49,6 +49,11 @@ static void fill_small(struct command *c)
 	case COMMAND_KEY_PUT:  c->key_put = (struct command_key_put){ .realm = 1, .key_id = 2, .sealed = bytes }; break;
 	case COMMAND_REALM_INIT: c->realm_init = (struct command_realm_init){ .realm = 1, .root = 1, .mode = 0755, .uid = 1, .gid = 2, .name = name_one }; break;
 	case COMMAND_CLIENT_GONE: c->client_gone.client = UINT64_MAX; break;
+	case COMMAND_UNSEAL:   c->unseal.ino = 2; break;
+	case COMMAND_SEAL:
+		c->seal = (struct command_seal){ .ino = 2, .size = 1ull << 50, .mtime_ns = -7, .block = 3, .count = 1ull << 40, .crcs = bytes, .present = { some_bytes, 4 },
+			.done = true, .unchanged = true, .to_inline = true, .content = bytes };
+		break;
 	default: break;
 	}
 }
@@ -105,7 +110,7 @@ static bool same_create(const struct command_create *a, const struct command_cre
 {
 	return SAME(parent) && SAME_BYTES(entry) && SAME_ARRAY(name) && SAME(kind) && SAME(mode) && SAME(uid) && SAME(gid) && SAME(rdev) && SAME_BYTES(target) &&
 		SAME(lifecycle) && SAME(flags) && SAME(replicas) && SAME(read_consistency) && SAME(write_consistency) && SAME_ARRAY(creator) && SAME(limit_bytes) &&
-		SAME(trim_bytes) && SAME(trim_age_ns) && SAME(trim_consumed) && SAME_BYTES(spec) && SAME_ARRAY(job) && SAME(orphan);
+		SAME(trim_bytes) && SAME(trim_age_ns) && SAME(trim_consumed) && SAME_BYTES(spec) && SAME_ARRAY(job) && SAME(orphan) && SAME(in_place);
 }
 
 static bool same_commit(const struct command_commit *a, const struct command_commit *b)
@@ -143,6 +148,9 @@ static bool same_small(const struct command *a, const struct command *b)
 	case COMMAND_KEY_PUT:  return SAME(key_put.realm) && SAME(key_put.key_id) && SAME_BYTES(key_put.sealed);
 	case COMMAND_REALM_INIT: return SAME(realm_init.realm) && SAME(realm_init.root) && SAME(realm_init.mode) && SAME(realm_init.uid) && SAME(realm_init.gid) && SAME_ARRAY(realm_init.name);
 	case COMMAND_CLIENT_GONE: return SAME(client_gone.client);
+	case COMMAND_UNSEAL:   return SAME(unseal.ino);
+	case COMMAND_SEAL:     return SAME(seal.ino) && SAME(seal.size) && SAME(seal.mtime_ns) && SAME(seal.block) && SAME(seal.count) && SAME_BYTES(seal.crcs) &&
+		SAME_BYTES(seal.present) && SAME(seal.done) && SAME(seal.unchanged) && SAME(seal.to_inline) && SAME_BYTES(seal.content);
 	default: return false;
 	}
 }

@@ -137,7 +137,10 @@ int mount_holder(char *output, size_t size, const char *const *arguments) { retu
 bool mount_up(void)
 {
 	char output[2048];
-	const char *const arguments[] = { mount_data, mount_point, NULL };
+	const char *mode = getenv("DIOS_TEST_PASSTHROUGH");
+	char option[64];
+	snprintf(option, sizeof(option), "passthrough=%s", mode ? mode : "write");
+	const char *const arguments[] = { "-o", option, mount_data, mount_point, NULL };
 
 	return mount_holder(output, sizeof(output), arguments) == 0 || ok(false, "dios-holder: %s", output);
 }

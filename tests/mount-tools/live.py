@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 import tap
 
@@ -24,7 +25,8 @@ class Live:
         os.chmod(self.work, 0o755)
         self.data, self.mount = os.path.join(self.work, 'data'), os.path.join(self.work, 'mnt')
         self.holder = None
-        self.options = []           # of mount.dios
+        mode = os.environ.get('DIOS_TEST_PASSTHROUGH')
+        self.options = ['-o', f'passthrough={mode}'] if mode else []           # of mount.dios
         self.environment = {k: v for k, v in os.environ.items() if k != 'DIOS_MOUNT'}
 
     def __enter__(self):
@@ -54,6 +56,14 @@ class Live:
             with open(log, encoding='utf-8', errors='replace') as f:
                 self.fail(f.read()[-2000:])
         self.holder = json.loads(self.run('status', '--json').stdout)['holder_pid']
+
+    @staticmethod
+    def wait_sealed(path):
+        """What was written in place has checksums and a new version once it is sealed, soon after its last writer has closed it."""
+        for _ in range(600):
+            if os.getxattr(path, 'user.dios.sealed') == b'yes':
+                return
+            time.sleep(0.05)
 
     def down(self):
         """Ends the holder, which ends the daemon and unmounts."""

@@ -76,6 +76,62 @@ static bool is_torn_mix(const struct sim *s, const struct content *before, const
 	return true;
 }
 
+/* Each sector of what was written in place is as of some content since the last durable one, and so is the size. */
+struct candidates { const struct content *items[512]; size_t count; };
+
+static void candidate_add(struct candidates *c, const struct content *content)
+{
+	if (content && c->count < sizeof(c->items) / sizeof(c->items[0])) c->items[c->count++] = content;
+}
+
+static bool sector_fits(const struct candidates *c, const struct content *found, size_t start)
+{
+	size_t end = start + 512 < found->size ? start + 512 : found->size;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct content *k = c->items[i];
+		size_t at = start;
+		while (at < end && found->bytes[at] == (at < k->size ? k->bytes[at] : 0)) at++;
+		if (at == end) return true;
+	}
+	return false;
+}
+
+static bool is_sector_mix(const struct candidates *c, const struct content *found)
+{
+	size_t least = SIZE_MAX, most = 0;
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->items[i]->size < least) least = c->items[i]->size;
+		if (c->items[i]->size > most) most = c->items[i]->size;
+	}
+	if (found->size < least || found->size > most) return false;
+	for (size_t start = 0; start < found->size; start += 512)
+		if (!sector_fits(c, found, start)) return false;
+	return true;
+}
+
+static bool allowed_mix(struct matching *w, unsigned node, const struct content *newest, const struct content *found)
+{
+	const struct model_node *n = &w->m->nodes[node];
+	const struct sim *s = w->s;
+	const struct sim_contents *c = &s->contents[node];
+	struct candidates all = { .count = 0 };
+	struct content *torn = NULL;
+	if (!w->power_cut || !newest || !(s->loose[node] || s->in_place[node])) return false;
+	for (size_t i = c->count; i > n->content_floor; i--)
+		if (c->items[i - 1].life == n->life) candidate_add(&all, c->items[i - 1].content);
+	if (s->changed.valid && s->changed.node == node && s->changed.life == n->life) candidate_add(&all, s->changed.content);
+	if (s->torn.valid && s->torn.node == node && s->torn.life == n->life) {
+		size_t end = s->torn.offset + s->torn.bytes->size;
+		torn = content_new(NULL, end > newest->size ? end : newest->size);
+		memcpy(torn->bytes, newest->bytes, newest->size);
+		memcpy(torn->bytes + s->torn.offset, s->torn.bytes->bytes, s->torn.bytes->size);
+		candidate_add(&all, torn);
+	}
+	bool fits = is_sector_mix(&all, found);
+	content_unref(torn);
+	return fits;
+}
+
 static bool allowed_content(struct matching *w, unsigned node, const struct content *found)
 {
 	const struct model_node *n = &w->m->nodes[node];
@@ -92,7 +148,8 @@ static bool allowed_content(struct matching *w, unsigned node, const struct cont
 	}
 	if (!newest && content_equal(n->content, found)) return true;   /* made by the interrupted operation */
 	if (s->changed.valid && s->changed.node == node && s->changed.life == n->life && content_equal(s->changed.content, found)) return true;
-	return newest && s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found);
+	if (newest && s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found)) return true;
+	return allowed_mix(w, node, newest, found);
 }
 
 static unsigned subdirectories(const struct model *m, unsigned node)
@@ -193,7 +250,7 @@ static int count_head(void *arg, uint64_t ino)
 {
 	struct file_count *c = arg;
 	struct attributes a;
-	c->strays += object_get(c->s->objects, ino, &a) < 0;
+	c->strays += object_get(c->s->objects, ino, &a) < 0 || a.record.place != PLACE_HEAD || a.record.in_place;
 	return 0;
 }
 
@@ -254,6 +311,7 @@ int check_recovered(struct sim *s, bool power_cut)
 	size_t count = s->history.count;
 	for (size_t i = count; !found && i > 0 && (power_cut || i == count); i--) {
 		found = try_candidate(s, &s->history.snapshots[i - 1], power_cut, why);
+		if (!found && s->verbose) printf("# not the state %zu of %zu: %s\n", i, count, why);
 		if (i == count) memcpy(first_why, why, sizeof(why));
 	}
 	if (!found && s->maybe_valid) found = try_candidate(s, &s->maybe, power_cut, why);

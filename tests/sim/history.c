@@ -24,18 +24,42 @@ static void contents_clear(struct sim_contents *c)
 	c->count = 0;
 }
 
-static void contents_push(struct sim_contents *c, const struct model_node *n)
+static void contents_push(struct sim_contents *c, struct content *content, uint64_t life)
 {
 	if (c->count == c->capacity) {
 		c->capacity = c->capacity ? c->capacity * 2 : 16;
 		c->items = realloc(c->items, c->capacity * sizeof(*c->items));
 	}
-	c->items[c->count++] = (struct sim_content){ content_ref(n->content), n->life };
+	c->items[c->count++] = (struct sim_content){ content_ref(content), life };
 }
 
 void history_event(struct sim *s) { history_push(&s->history, &s->model); }
 
-void history_content(struct sim *s, unsigned node) { contents_push(&s->contents[node], &s->model.nodes[node]); }
+bool history_look(struct sim *s, unsigned node)
+{
+	struct attributes a;
+	bool in_place = !disk_sim_crashed(s->disk) && object_get(s->objects, s->inos[node], &a) == 0 && a.record.in_place;
+	s->in_place[node] = in_place;
+	s->loose[node] |= in_place;
+	s->passes[node] += in_place;
+	return in_place;
+}
+
+void history_content(struct sim *s, unsigned node)
+{
+	history_look(s, node);
+	contents_push(&s->contents[node], s->model.nodes[node].content, s->model.nodes[node].life);
+}
+
+void history_survived(struct sim *s, unsigned node) { contents_push(&s->contents[node], s->model.nodes[node].content, s->model.nodes[node].life); }
+
+void history_orphan(struct sim *s, const struct sim_handle *h)
+{
+	struct attributes a;
+	if (object_get(s->objects, reference_ino(h->reference), &a) < 0 || !a.record.in_place) return;
+	s->loose[h->node] = true;
+	contents_push(&s->contents[h->node], h->orphan, h->life);
+}
 
 void history_log_durable(struct sim *s)
 {
@@ -47,8 +71,9 @@ void history_blob_durable(struct sim *s, unsigned node)
 {
 	struct sim_contents *c = &s->contents[node];
 	contents_clear(c);
+	s->loose[node] = false;
 	if (s->model.nodes[node].kind != MODEL_FILE) return;
-	contents_push(c, &s->model.nodes[node]);
+	contents_push(c, s->model.nodes[node].content, s->model.nodes[node].life);
 	s->model.nodes[node].content_floor = 0;
 	for (size_t i = 0; i < s->history.count; i++) s->history.snapshots[i].nodes[node].content_floor = 0;
 }

@@ -53,6 +53,7 @@ static int run(struct sim *s)
 	disk_sim_set_capacity(s->disk, SIM_DISK_BYTES);
 	r = check_live(s);
 	for (unsigned i = 0; i < SIM_HANDLES; i++) sim_close_handle(&s->handles[i]);
+	sim_end_mappings(s);
 	if (r == 0) r = check_space(s);
 	if (r < 0) return r;
 	/* A clean stop and a start: nothing is lost. */
@@ -77,12 +78,16 @@ int sim_run(const struct sim_options *options, uint64_t *ret_steps, char *failur
 	random_seeded_init(&s->disk_random, options->seed ^ 0x9e3779b97f4a7c15ull);
 	random_fill(&s->random.source, s->boot_id, sizeof(s->boot_id));
 	int r = disk_sim_new(&s->disk_random.source, SIM_DISK_BYTES, &s->disk);
-	if (r == 0) r = run(s);
+	if (r == 0) {
+		disk_sim_set_clock(s->disk, &s->clock.clock);
+		r = run(s);
+	}
 	if (r < 0) snprintf(failure, failure_size, "operation %u: %s", s->operations, s->failure);
 	uint64_t steps = s->disk ? disk_sim_steps(s->disk) : 0;
 	*ret_steps = steps - s->first_step;
 	if (s->verbose) printf("# seed %llu: %u operations, %u crashes, %u of them power cuts, %llu steps\n", (unsigned long long)options->seed, s->operations,
 		s->crashes, s->power_cuts, (unsigned long long)steps);
+	sim_end_mappings(s);
 	sim_stop(s);
 	history_done(s);
 	model_done(&s->model);

@@ -34,6 +34,7 @@ int sim_start(struct sim *s)
 
 void sim_close_handle(struct sim_handle *h)
 {
+	if (h->file) disk_close(h->file);
 	reference_close(h->reference);
 	content_unref(h->orphan);
 	content_unref(h->acquired);
@@ -54,9 +55,12 @@ void sim_stop(struct sim *s)
 int sim_restart_after_crash(struct sim *s, bool power_cut)
 {
 	for (unsigned attempt = 0; attempt < 8; attempt++) {
+		if (power_cut) sim_end_mappings(s);
+		else sim_keep_mappings(s);
 		sim_stop(s);
 		if (power_cut) disk_sim_power_cut(s->disk);
 		else disk_sim_process_kill(s->disk);
+		if (!power_cut && sim_survivors_write(s) < 0) return -1;
 		if (power_cut) random_fill(&s->random.source, s->boot_id, sizeof(s->boot_id));
 		/* Now and then it crashes again while it recovers. */
 		disk_sim_crash_after(s->disk, attempt < 3 && sim_below(s, 4) == 0 ? 1 + sim_below(s, 40) : 0);

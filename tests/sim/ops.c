@@ -117,6 +117,7 @@ static int op_make(struct sim *s)
 	if (expected == 0 && kinds[k].kind == MODEL_SYMLINK) model_set_content(&next, node, content_new(target, strlen(target)));
 	struct command_create create = { .parent = s->inos[parent], .entry = { (const uint8_t *)name, strlen(name) }, .kind = kinds[k].object, .mode = kinds[k].type | mode };
 	if (kinds[k].kind == MODEL_SYMLINK) create.target = (struct slice){ (const uint8_t *)target, strlen(target) };
+	create.in_place = kinds[k].kind == MODEL_FILE && sim_below(s, 3) == 0;
 	struct attributes a;
 	int got = object_create(s->objects, &create, 0, NULL, &a);
 	bool made = got == 0;
@@ -246,6 +247,7 @@ void blob_changed(struct sim *s, struct sim_handle *h, struct model *scratch, un
 	if (h && h->orphan) {
 		content_unref(h->orphan);
 		h->orphan = content_ref(scratch->nodes[node].content);
+		history_orphan(s, h);   /* a power cut may undo the removal */
 		return;
 	}
 	model_set_content(&s->model, node, content_ref(scratch->nodes[node].content));
@@ -260,7 +262,6 @@ void scratch_init(struct model *scratch, unsigned node, struct content *content)
 
 void note_torn(struct sim *s, struct sim_handle *h, uint64_t offset, const void *bytes, size_t size)
 {
-	if (h->orphan) return;
 	s->torn.valid = true;
 	s->torn.node = h->node;
 	s->torn.life = h->life;
@@ -450,7 +451,7 @@ int sim_operation(struct sim *s)
 {
 	static const struct { const char *name; int (*run)(struct sim *s); unsigned weight; } table[] = {
 		{ "make", op_make, 10 }, { "link", op_link, 3 }, { "unlink", op_unlink, 5 }, { "rename", op_rename, 6 }, { "attributes", op_attributes, 4 }, { "open", op_open, 6 }, { "write", op_write, 22 },
-		{ "reshape", op_reshape, 6 }, { "publish", op_publish, 6 }, { "check", op_check, 6 }, { "clone", op_clone, 2 }, { "damage", op_damage, 1 }, { "read", op_read, 14 }, { "sync", op_sync, 4 }, { "stream", op_stream, 6 }, { "token", op_token, 4 }, { "time", op_time, 5 }, { "fullness", op_fullness, 1 } };
+		{ "reshape", op_reshape, 6 }, { "publish", op_publish, 6 }, { "check", op_check, 6 }, { "clone", op_clone, 2 }, { "damage", op_damage, 1 }, { "pass", op_pass, 20 }, { "read", op_read, 14 }, { "sync", op_sync, 4 }, { "stream", op_stream, 6 }, { "token", op_token, 4 }, { "time", op_time, 5 }, { "fullness", op_fullness, 1 } };
 	unsigned total = 0;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) total += table[i].weight;
 	unsigned at = (unsigned)sim_below(s, total);

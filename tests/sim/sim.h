@@ -10,6 +10,7 @@
 #define SIM_DISK_BYTES (256ull << 20)
 #define SIM_HANDLES 8
 #define SIM_TOKENS 16
+#define SIM_MAPPINGS 3
 
 struct sim_clock { struct clock clock; int64_t now_ns; };
 
@@ -23,9 +24,14 @@ struct sim_handle {
 	unsigned node;
 	uint64_t life;
 	struct content *orphan;
+	struct disk_file *file;                       /* the head, opened by the kernel past the daemon; NULL: it is not */
+	bool file_writes;
 	struct content *acquired;                     /* what acquire_read found as `version`; NULL: nothing acquired */
 	uint64_t version;
+	unsigned passes_seen;                         /* of the node when it was acquired */
 };
+/* A mapping that outlives its file descriptor, and the daemon. */
+struct sim_mapping { struct disk_file *file; unsigned node; uint64_t life; };
 struct sim_token { char text[TOKEN_TEXT_MAX + 1]; unsigned node; uint64_t life; uint32_t rights; bool once, spent, revoked, used; };
 
 struct sim {
@@ -46,6 +52,10 @@ struct sim {
 	uint64_t inos[MODEL_NODES];
 	struct sim_handle handles[SIM_HANDLES];
 	struct sim_token tokens[SIM_TOKENS];
+	struct sim_mapping mappings[SIM_MAPPINGS];
+	bool in_place[MODEL_NODES];                   /* was, when last looked at */
+	bool loose[MODEL_NODES];                      /* was at some time since its last durable point: then each sector reaches the disk for itself */
+	unsigned passes[MODEL_NODES];                 /* times that it may have become so */
 
 	/* The operation that a crash interrupted: it may have happened, or not. */
 	struct model maybe;
@@ -77,6 +87,17 @@ void history_durable(struct sim *s);                       /* everything so far 
 void history_log_durable(struct sim *s);                   /* what the log orders is durable; blobs' contents need not be */
 void history_blob_durable(struct sim *s, unsigned node);   /* this blob's content is */
 void history_done(struct sim *s);
+
+void history_survived(struct sim *s, unsigned node);       /* a blob has a new content while the daemon is dead */
+void history_orphan(struct sim *s, const struct sim_handle *h);   /* of one that has no name any more, but may get it back */
+bool history_look(struct sim *s, unsigned node);           /* is it in place? */
+
+/* pass.c */
+int op_pass(struct sim *s);
+int sim_survivors_write(struct sim *s);                    /* while the daemon is dead */
+void sim_keep_mappings(struct sim *s);                     /* some of the open files live on without their handles */
+void sim_end_mappings(struct sim *s);
+bool sim_is_written(const struct sim *s, unsigned node, uint64_t life);   /* the kernel has it open for writing, or mapped so */
 
 /* check.c */
 int check_space(struct sim *s);                            /* no handle is open: nothing is kept that belongs to no object */
