@@ -26,10 +26,8 @@ struct note {
 	struct slot_ref slot;
 	bool is_spare;
 	size_t name_size;
-	char name[];
+	char name[NAME_MAX + 1];
 };
-
-struct spare_note { struct note note; char name[NAME_MAX + 1]; };
 
 struct notifier {
 	struct fs *fs;
@@ -38,7 +36,7 @@ struct notifier {
 	pthread_cond_t wake;
 	struct note *first, *last;
 	bool busy;                  /* the thread is at work on one that is in the queue no more */
-	struct spare_note *spares;
+	struct note *spares;
 	struct note *spare;         /* those that are free */
 	bool ending;
 	struct pages pages;
@@ -54,14 +52,14 @@ COUNTER(lost, "dios_fs_invalidations_lost_total", "invalidations that could not 
 /* NULL: no memory, and no spare one is left. */
 static struct note *note_new(struct notifier *q, enum note_kind kind, const char *name, size_t name_size)
 {
-	struct note *n = calloc(1, sizeof(*n) + name_size + 1);
+	struct note *n = name_size <= NAME_MAX ? calloc(1, sizeof(*n)) : NULL;
 
 	if (!n && name_size <= NAME_MAX) {
 		LOCK_GUARD(&q->lock);
 		n = q->spare;
 		if (n) {
 			q->spare = n->next;
-			memset(n, 0, sizeof(struct spare_note));
+			memset(n, 0, sizeof(*n));
 			n->is_spare = true;
 		}
 	}
@@ -160,8 +158,8 @@ int notifier_new(struct fs *fs, struct notifier **ret_notifier)
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < SPARE_NOTES; i++) {
-		q->spares[i].note.next = q->spare;
-		q->spare = &q->spares[i].note;
+		q->spares[i].next = q->spare;
+		q->spare = &q->spares[i];
 	}
 	q->fs = fs;
 	lock_init(&q->lock, "fs.notifier", LOCK_LEAF);
