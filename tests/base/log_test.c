@@ -239,12 +239,41 @@ static void say(int n)
 	sites[n % 4].lines = 1;   /* the rate is not what is tested here */
 }
 
-/* Standard error is that file, in two processes at once. */
+/* Lines of two processes in turn, so that each finds the file turned over by the other. Returns whether it stayed bounded. */
+static bool say_in_turn(const char *path, const char *old)
+{
+	int turns[2][2], status = -1;
+	bool bounded = true;
+	char c = 0;
+
+	if (pipe(turns[0]) < 0 || pipe(turns[1]) < 0)
+		abort();
+	fflush(stdout);
+	pid_t pid = fork();
+	bool child = pid == 0;
+	for (int i = 0; i < 500; i++) {
+		if ((child || i > 0) && read(turns[child][0], &c, 1) != 1)
+			abort();
+		say(child ? 1000 + i : i);
+		bounded = bounded && size_of(path) < 4096 + 1024 && size_of(old) < 4096 + 1024;
+		if (write(turns[!child][1], &c, 1) != 1)
+			abort();
+	}
+	if (child)
+		_exit(bounded ? 0 : 1);
+	waitpid(pid, &status, 0);
+	for (int i = 0; i < 2; i++) {
+		close(turns[i][0]);
+		close(turns[i][1]);
+	}
+	return bounded && status == 0;
+}
+
+/* Standard error is that file, in two processes. */
 static void the_file_is_bounded(void)
 {
 	char folder[] = "/tmp/dios-log.XXXXXX", path[64], old[80];
 	int saved = dup(STDERR_FILENO);
-	bool bounded = true;
 
 	if (!mkdtemp(folder))
 		abort();
@@ -255,17 +284,7 @@ static void the_file_is_bounded(void)
 	close(fd);
 	log_set_fd(STDERR_FILENO);
 	log_set_file(path, 4096);
-	fflush(stdout);
-	pid_t pid = fork();
-	for (int i = 0; i < 500; i++) {
-		say(pid == 0 ? 1000 + i : i);
-		bounded = bounded && size_of(path) < 4096 + 1024 && size_of(old) < 4096 + 1024;
-	}
-	if (pid == 0)
-		_exit(bounded ? 0 : 1);
-	int status;
-	waitpid(pid, &status, 0);
-	ok(bounded && status == 0, "a file that two processes write stays bounded");
+	ok(say_in_turn(path, old), "a file that two processes write stays bounded");
 	ok(size_of(old) >= 4096, "the one before is kept");
 	unlink(path);
 	say(0);
