@@ -132,6 +132,13 @@ static bool allowed_mix(struct matching *w, unsigned node, const struct content 
 	return fits;
 }
 
+/* The interrupted change made it in place: what was there before was durable by then (R9). */
+static bool is_changed_mix(const struct sim *s, const struct content *before, const struct content *found)
+{
+	struct candidates both = { .items = { before, s->changed.content }, .count = 2 };
+	return s->changed.in_place && is_sector_mix(&both, found);
+}
+
 static bool allowed_content(struct matching *w, unsigned node, const struct content *found)
 {
 	const struct model_node *n = &w->m->nodes[node];
@@ -147,7 +154,9 @@ static bool allowed_content(struct matching *w, unsigned node, const struct cont
 		if (!w->power_cut || i - 1 <= n->content_floor) break;
 	}
 	if (!newest && content_equal(n->content, found)) return true;   /* made by the interrupted operation */
-	if (s->changed.valid && s->changed.node == node && s->changed.life == n->life && content_equal(s->changed.content, found)) return true;
+	bool changed = s->changed.valid && s->changed.node == node && s->changed.life == n->life;
+	if (changed && content_equal(s->changed.content, found)) return true;
+	if (changed && newest && w->power_cut && is_changed_mix(s, newest, found)) return true;
 	if (newest && s->torn.valid && s->torn.node == node && s->torn.life == n->life && is_torn_mix(s, newest, found)) return true;
 	return allowed_mix(w, node, newest, found);
 }

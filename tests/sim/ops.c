@@ -311,7 +311,19 @@ static int op_write(struct sim *s)
 	return offset + size > SIM_BLOB_MAX ? 0 : write_blob(s, h, offset, size, &taken);
 }
 
-/* Truncation, punching and versions are commands: what they leave is ordered by the log, and what was written before is with them. */
+/* Whom the kernel reads past the daemon is changed in its head, also by the daemon. */
+static bool is_passed(const struct sim *s, const struct sim_handle *h)
+{
+	bool passed = false;
+	for (unsigned i = 0; i < SIM_HANDLES; i++) {
+		const struct sim_handle *k = &s->handles[i];
+		passed |= k->reference && k->node == h->node && k->life == h->life && reference_passes(k->reference);
+	}
+	return passed;
+}
+
+/* Truncation, punching and versions are commands: what they leave is ordered by the log, and what was written before is with them. Not
+ * so in place, where they are changes of the head. */
 static int op_reshape(struct sim *s)
 {
 	struct sim_handle *h = pick_handle(s);
@@ -319,6 +331,7 @@ static int op_reshape(struct sim *s)
 	struct content *before = handle_content(s, h);
 	struct model scratch;
 	scratch_init(&scratch, h->node, before);
+	history_look(s, h->node);   /* a crash, or a full disk, may have left it in place */
 	int r;
 	if (sim_below(s, 2)) {
 		uint64_t size = sim_below(s, 3) ? sim_below(s, before->size + 9000) : sim_below(s, 2) * 4096;
@@ -334,6 +347,7 @@ static int op_reshape(struct sim *s)
 	bool crashed = disk_sim_crashed(s->disk);
 	if (crashed) note_changed(s, h, &scratch);
 	else if (r == 0) blob_changed(s, h, &scratch, h->node);
+	s->changed.in_place = crashed && is_passed(s, h);
 	model_done(&scratch);
 	if (r < 0 && !crashed && !(r == -ENOSPC && s->disk_full)) return sim_fail(s, "truncate or punch gave %d", r);
 	return 0;

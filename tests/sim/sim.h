@@ -61,7 +61,8 @@ struct sim {
 	struct model maybe;
 	bool maybe_valid;
 	struct { bool valid; unsigned node; uint64_t life, offset; struct content *bytes; } torn;   /* an interrupted write: any part of it */
-	struct { bool valid; unsigned node; uint64_t life; struct content *content; } changed;   /* an interrupted change of a blob, all or nothing */
+	/* An interrupted change of a blob: all or nothing; in_place: it may have been the first in the head, each sector for itself then. */
+	struct { bool valid, in_place; unsigned node; uint64_t life; struct content *content; } changed;
 	bool disk_full;
 	unsigned operations, crashes, power_cuts;
 	char failure[512];
