@@ -7,11 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/counter.h"
 #include "fs/invalidate.h"
 #include "fs/magic.h"
 #include "fs/wait.h"
 
 #define COPY_MAX (1ULL << 30)     /* bytes copied in one request: the kernel asks again, and a signal is seen in between */
+
+/* Counted before the answer, unlike the times of requests: whoever has it sees them. */
+COUNTER(blob_reads, "dios_fs_blob_reads_total", "READ requests of blobs, which passthrough spares");
+COUNTER(blob_writes, "dios_fs_blob_writes_total", "WRITE requests of blobs, which passthrough spares");
 
 /* The handle of a request, or NULL with the request answered. */
 static struct handle *handle_of(fuse_req_t req, const struct fuse_file_info *fi)
@@ -181,6 +186,7 @@ static void op_write(fuse_req_t req, fuse_ino_t node, const char *data, size_t s
 		write_stream(req, h, data, size, fi->flags);
 		return;
 	}
+	counter_add(&blob_writes, 1);
 	invalidate_pages_come(fs, node);
 	ssize_t n = write_blob(h, data, size, (uint64_t)offset, fi);
 	if (n < 0) {
@@ -212,6 +218,7 @@ static void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, 
 		read_stream(req, h, size, (uint64_t)offset, fi->flags);
 		return;
 	}
+	counter_add(&blob_reads, 1);
 	invalidate_pages_come(fs_of(req), node);
 	uint8_t *out = request_scratch(size);
 	ssize_t n = out ? reference_read(h->reference, (uint64_t)offset, out, size) : -ENOMEM;
