@@ -25,9 +25,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <uthash.h>
 
 #include "base/counter.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "libdios/dios-ioctl.h"
 
@@ -219,6 +219,10 @@ static struct inode *inode_take(struct passthrough *p, uint64_t ino)
 			return NULL;
 		i->ino = ino;
 		HASH_ADD(hh, p->inodes, ino, sizeof(ino), i);
+		if (!hash_added(hh, i)) {
+			free(i);
+			return NULL;
+		}
 	}
 	i->busy = true;
 	return i;
