@@ -1,8 +1,12 @@
 /* dios status: what the daemon behind a mount says of itself in .dios/status, as a person would. What is wrong comes first: what, since when, what dios does
  * about it, and what to type. With nothing wrong it is one short page. */
-#include <pthread.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "mount-tools/cli_mount.h"
@@ -13,70 +17,100 @@
 #define LINE_WIDTH 100
 #define ANSWER_S 10           /* a restart of the daemon takes less */
 
-/* Reading in a thread of its own, since a mount whose daemon cannot be started makes everybody wait: the reader waits on until the process ends. */
-struct reading { char *path; struct buffer text; int result; bool done; pthread_mutex_t mutex; pthread_cond_t changed; };
-
-static void *read_main(void *arg)
+/* A mount whose daemon cannot be started, or hangs, makes everybody wait, and who waits for an answer to what the daemon has taken cannot even be killed.
+ * So a child reads. It holds none of our files, for whoever waits for their end. Never returns; the exit status is the errno. */
+static void read_in_child(const char *path, int to)
 {
-	struct reading *reading = arg;
-	int r = cli_read_file(reading->path, &reading->text);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct buffer text;
 
-	pthread_mutex_lock(&reading->mutex);
-	reading->result = r;
-	reading->done = true;
-	pthread_cond_signal(&reading->changed);
-	pthread_mutex_unlock(&reading->mutex);
-	return NULL;
+	for (int fd = 0; fd < 3; fd++) {
+		if (fd != to && dup2(null, fd) < 0)
+			_exit(EIO);
+	}
+	buffer_init(&text, CLI_FILE_MAX);
+	int r = cli_read_file(path, &text);
+	for (size_t at = 0; r == 0 && at < text.size;) {
+		ssize_t n = write(to, text.data + at, text.size - at);
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	_exit(-r);
 }
 
-/* -ETIMEDOUT: the mount does not answer; then *reading is the thread's for ever. */
-static int read_within(struct reading *reading, int seconds)
+/* All that comes until the end, NUL-terminated. -ETIMEDOUT: that does not come. */
+static int collect(int from, struct buffer *text, int seconds)
 {
-	struct timespec until;
-	pthread_t thread;
-	int r = -pthread_create(&thread, NULL, read_main, reading);
+	int64_t until = clock_boot_ns(&clock_system) + seconds * NS_PER_SECOND;
 
-	if (r < 0)
-		return r;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += seconds;
-	pthread_mutex_lock(&reading->mutex);
-	while (!reading->done && r == 0)
-		r = -pthread_cond_timedwait(&reading->changed, &reading->mutex, &until);
-	bool done = reading->done;
-	pthread_mutex_unlock(&reading->mutex);
-	if (!done) {
-		pthread_detach(thread);
-		return -ETIMEDOUT;
+	for (;;) {
+		struct pollfd poll_fd = { .fd = from, .events = POLLIN };
+		int64_t left = until - clock_boot_ns(&clock_system);
+		char chunk[16384];
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(&poll_fd, 1, (int)(left / (NS_PER_SECOND / 1000)) + 1) <= 0)
+			continue;
+		ssize_t n = read(from, chunk, sizeof(chunk));
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			break;
+		if (n > 0)
+			buffer_append(text, chunk, (size_t)n);
 	}
-	pthread_join(thread, NULL);
-	return reading->result;
+	buffer_append(text, "", 1);
+	if (buffer_error(text) == 0)
+		text->size--;
+	return buffer_error(text);
+}
+
+/* -ETIMEDOUT: the mount does not answer; the child is left to wait for it. */
+static int read_within(const char *path, struct buffer *text, int seconds)
+{
+	int ends[2], status;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	int r = pid < 0 ? -errno : 0;
+	if (pid == 0)
+		read_in_child(path, ends[1]);
+	close(ends[1]);
+	if (r == 0)
+		r = collect(ends[0], text, seconds);
+	close(ends[0]);
+	if (pid < 0 || r == -ETIMEDOUT)
+		return r;
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+		return -EIO;
+	return r < 0 ? r : -WEXITSTATUS(status);
 }
 
 static int read_status(struct cli *cli, const char *mount, struct json_value **ret_status)
 {
-	static struct reading reading = { .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+	_cleanup_free_ char *path = cli_dios_path(cli, mount, "status");
+	_cleanup_buffer_ struct buffer text;
 
-	buffer_init(&reading.text, CLI_FILE_MAX);
-	reading.path = cli_dios_path(cli, mount, "status");
-	if (!reading.path)
+	buffer_init(&text, CLI_FILE_MAX);
+	if (!path)
 		return EXIT_FAILED;
-	int r = read_within(&reading, ANSWER_S);
+	int r = read_within(path, &text, ANSWER_S);
 	if (r == -ETIMEDOUT)
 		return cli_fail_advised(cli, r, "its daemon hangs, or dies at each start, and what is asked of the mount waits: its log says why (DATA/diosd.log, or "
 			"journalctl -u 'dios@*'); what the holder does stands there too", "the mount %s has not answered for %d s", mount, ANSWER_S);
 	if (r == 0)
-		r = json_parse((char *)reading.text.data, reading.text.size, ret_status);
+		r = json_parse((char *)text.data, text.size, ret_status);
 	else
-		r = cli_object_failed(cli, r, "read", reading.path);
+		r = cli_object_failed(cli, r, "read", path);
 	if (r == 0 && (*ret_status)->type != JSON_OBJECT) {
 		json_value_free(*ret_status);
 		r = -EBADMSG;
 	}
 	if (r < 0)
-		r = cli_fail_advised(cli, r, "the daemon is of another version?", "%s is not what was expected", reading.path);
-	free(reading.path);
-	buffer_done(&reading.text);
+		r = cli_fail_advised(cli, r, "the daemon is of another version?", "%s is not what was expected", path);
 	return r;
 }
 
