@@ -43,8 +43,9 @@ static int stop_processes(struct task *task, bool stop)
 		return 0;
 	if (cgroups_can_freeze(t->cgroups))
 		return cgroup_freeze(t->cgroups, task->text, stop);
+	/* Not its first process, which is to say how it ends; but it may have been stopped before it was known as that. */
 	if (task->sent_go && task->pid_namespace)
-		return processes_signal(task->pid_namespace, task->init, stop ? SIGSTOP : SIGCONT);
+		return processes_signal(task->pid_namespace, stop ? task->init : 0, stop ? SIGSTOP : SIGCONT);
 	return 0;       /* held back before it executes */
 }
 
