@@ -143,15 +143,18 @@ static void entry_free(struct handle_table *t, uint32_t index)
 	lock_release(&t->lock);
 }
 
+static int entry_claim(struct handle_table *t, uint32_t *ret_index)
+{
+	LOCK_GUARD(&t->lock);
+	int r = table_room(t);
+	return r < 0 ? r : table_take(t, ret_index);
+}
+
 int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uint64_t ino, struct handle **ret_handle)
 {
 	uint32_t index = 0;
+	int r = entry_claim(t, &index);
 
-	lock_acquire(&t->lock);
-	int r = table_room(t);
-	if (r == 0)
-		r = table_take(t, &index);
-	lock_release(&t->lock);
 	if (r < 0)
 		return r;
 	struct handle *h = handle_alloc(t, index);
@@ -179,12 +182,8 @@ int handle_new(struct handle_table *t, enum handle_kind kind, uint64_t node, uin
 int handle_hold(struct handle_table *t, const struct handle *h, uint64_t ino, uint32_t *ret_index)
 {
 	uint32_t index = 0;
+	int r = entry_claim(t, &index);
 
-	lock_acquire(&t->lock);
-	int r = table_room(t);
-	if (r == 0)
-		r = table_take(t, &index);
-	lock_release(&t->lock);
 	if (r < 0)
 		return r;
 	struct handle_entry *e = &t->region->handles[index];

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "store/bytes.h"
 #include "store/log_internal.h"
+#include "store/segment_name.h"
 #include "store/why.h"
 
 #define REWRITE_SIZE (1u << 20)   /* bytes rewritten at once */
@@ -50,15 +51,13 @@ struct recovery {
 static int add_number(void *arg, const char *name)
 {
 	struct recovery *r = arg;
-	char *end;
+	uint32_t number;
 
-	errno = 0;
-	unsigned long number = strtoul(name, &end, 16);
-	if (end - name == 8 && strcmp(end, LOG_REMOVED) == 0) {
+	if (segment_name_parse(name, LOG_REMOVED, &number)) {
 		snprintf(r->removed, sizeof(r->removed), "%s/%.12s", r->log->folder, name);
 		return 0;
 	}
-	if (errno || *end || end - name != 8) {
+	if (!segment_name_parse(name, "", &number)) {
 		log_warning("store", "not a log segment, left alone name=\"%s\"", name);
 		return 0;
 	}
@@ -70,9 +69,9 @@ static int add_number(void *arg, const char *name)
 		r->numbers = numbers;
 		r->number_capacity = capacity;
 	}
-	r->numbers[r->number_count++] = (uint32_t)number;
+	r->numbers[r->number_count++] = number;
 	if (number >= r->log->next_number)
-		r->log->next_number = (uint32_t)number + 1;
+		r->log->next_number = number + 1;
 	return 0;
 }
 

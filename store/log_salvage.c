@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "store/log_internal.h"
+#include "store/segment_name.h"
 
 #define TERM_STEP 1u
 
@@ -43,10 +44,9 @@ static int add_segment(void *arg, const char *name)
 	struct salvage *s = arg;
 	uint8_t bytes[LOG_HEADER_SIZE] = { 0 };
 	struct disk_file *file;
-	char *end;
+	uint32_t number;
 
-	(void)strtoul(name, &end, 16);
-	if (*end || end - name != 8)
+	if (!segment_name_parse(name, "", &number))
 		return 0;
 	void *grown = grow(s->segments, &s->segment_capacity, s->segment_count, sizeof(*s->segments));
 	if (!grown)

@@ -8,6 +8,7 @@
  * A record is whole or the last one of its segment: appends hold the lock until their bytes are written. Checksums are
  * salted with a random number that only the segment's header has, so that old bytes of a file used again never parse, not
  * even those that a user made to look like a record. */
+#include "store/segment_name.h"
 #include "store/stage.h"
 
 #include <assert.h>
@@ -153,10 +154,9 @@ struct opening { struct stage *stage; uint32_t *numbers; size_t count, capacity;
 static int add_number(void *arg, const char *name)
 {
 	struct opening *o = arg;
-	char *end;
-	unsigned long number = strtoul(name, &end, 16);
+	uint32_t number;
 
-	if (*end || end - name != 8)
+	if (!segment_name_parse(name, "", &number))
 		return 0;
 	if (o->count == o->capacity) {
 		size_t capacity = o->capacity ? o->capacity * 2 : 16;
@@ -166,9 +166,9 @@ static int add_number(void *arg, const char *name)
 		o->numbers = numbers;
 		o->capacity = capacity;
 	}
-	o->numbers[o->count++] = (uint32_t)number;
+	o->numbers[o->count++] = number;
 	if (number >= o->stage->next_number)
-		o->stage->next_number = (uint32_t)number + 1;
+		o->stage->next_number = number + 1;
 	return 0;
 }
 

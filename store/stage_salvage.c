@@ -1,5 +1,6 @@
 /* See stage_salvage.h. A record that can't be read is passed over: the next one is looked for byte by byte, since records follow each other
  * without a gap. Behind it bad bytes may also be just the end: what tells is whether another record follows. */
+#include "store/segment_name.h"
 #include "store/stage_salvage.h"
 
 #include <fcntl.h>
@@ -44,10 +45,9 @@ static int add_segment(void *arg, const char *name)
 	struct pass *p = arg;
 	uint8_t bytes[STAGE_HEADER_SIZE] = { 0 };
 	struct disk_file *file;
-	char *end;
+	uint32_t number;
 
-	(void)strtoul(name, &end, 16);
-	if (*end || end - name != 8)
+	if (!segment_name_parse(name, "", &number))
 		return 0;
 	if (p->count == p->capacity) {
 		size_t capacity = p->capacity ? p->capacity * 2 : 16;
