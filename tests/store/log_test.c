@@ -267,10 +267,12 @@ static void foreign_files(struct disk *d)
 	append(log, 1, 1, 1, "x");
 	log_close(log);
 	file_put(d, "foreign/notes.txt", "hello");
+	file_put(d, "foreign/0x000012", "nearly a number");
+	file_put(d, "foreign/ffffffff", "the one after it would be the first again");
 	file_put(d, "foreign/00000077", "");
 	is_int(log_open(d, "foreign", SMALL, &log), 0, "files that are no segments, or were never finished, are no obstacle");
 	is_str(read_entry(log, 1, 1), "1:x", "what is there is found");
-	ok(file_exists(d, "foreign/notes.txt"), "the foreign file is left alone");
+	ok(file_exists(d, "foreign/notes.txt") && file_exists(d, "foreign/0x000012") && file_exists(d, "foreign/ffffffff"), "the foreign files are left alone");
 	ok(!file_exists(d, "foreign/00000077"), "the unfinished segment is deleted");
 	log_close(log);
 	file_put(d, "foreign/00000088", "this is not a segment of a log at all, however long it may be ....");
