@@ -2,12 +2,18 @@
  * the node or name, ENODEV that the mount is ending.
  *
  * Where nothing is to be waited for, its thread is not woken: an answer that promises what the queue has done already, and attributes of a
- * node that the request holds open. The kernel forgets those under no lock but its own short one. */
+ * node that the request holds open. The kernel forgets those under no lock but its own short one.
+ *
+ * What is queued of a node is in the shared memory too (fs/forget.h). For most requests that would not be needed, as they are answered after the kernel
+ * has forgotten, and done again otherwise; but some can only be followed by it (an append that the kernel put elsewhere), and attributes are not
+ * waited for. Names need it not: who makes one is answered later. */
 #include <limits.h>
 #include <string.h>
 
 #include "base/counter.h"
+#include "base/fault.h"
 #include "base/log.h"
+#include "fs/forget.h"
 #include "fs/invalidate.h"
 #include "fs/pages.h"
 
@@ -19,11 +25,12 @@ struct note {
 	struct note *next;
 	enum note_kind kind;
 	uint64_t node;
-	int64_t offset, size;       /* NOTE_NODE: bytes; offset -1: attributes only; size 0: to the end */
+	bool content;               /* NOTE_NODE: its pages too, not attributes alone */
 	void (*then)(void *arg, fuse_req_t req);
 	void *arg;
 	fuse_req_t req;
 	struct slot_ref slot;
+	uint32_t place;             /* NOTE_NODE: where the next daemon finds it (fs/forget.h) */
 	bool is_spare;
 	size_t name_size;
 	char name[NAME_MAX + 1];
@@ -40,6 +47,7 @@ struct notifier {
 	struct note *spare;         /* those that are free */
 	bool ending;
 	struct pages pages;
+	uint32_t forget_hand;
 };
 
 /* The node that the request of this thread holds open; 0: none. */
@@ -48,6 +56,8 @@ static _Thread_local uint64_t held_node;
 COUNTER(sent, "dios_fs_invalidations_total", "nodes and names that the kernel was told to forget");
 COUNTER(direct, "dios_fs_invalidations_direct_total", "nodes of which only attributes were to be forgotten, without the notifier");
 COUNTER(lost, "dios_fs_invalidations_lost_total", "invalidations that could not be queued or sent");
+
+COUNTER(unkept, "dios_fs_invalidations_unkept_total", "invalidations that would have been lost with the daemon: too many were queued");
 
 /* NULL: no memory, and no spare one is left. */
 static struct note *note_new(struct notifier *q, enum note_kind kind, const char *name, size_t name_size)
@@ -68,6 +78,7 @@ static struct note *note_new(struct notifier *q, enum note_kind kind, const char
 		return NULL;
 	}
 	n->kind = kind;
+	n->place = FORGET_NONE;
 	n->name_size = name_size;
 	if (name_size > 0)
 		memcpy(n->name, name, name_size);
@@ -100,9 +111,11 @@ static void note_send(struct fs *fs, const struct note *n)
 		sent_was(n->node, fuse_lowlevel_notify_inval_entry(fs->session, n->node, n->name, n->name_size));
 		return;
 	}
-	if (n->offset == 0 && n->size == 0)
+	if (n->content) {
+		fault_point("fs.forget");
 		pages_go(&fs->notifier->pages, n->node);
-	sent_was(n->node, fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->offset, n->size));
+	}
+	sent_was(n->node, fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->content ? 0 : -1, 0));
 }
 
 static void note_finish(struct notifier *q, struct note *n)
@@ -114,6 +127,7 @@ static void note_finish(struct notifier *q, struct note *n)
 		slot_release(q->fs, n->slot);
 	}
 	LOCK_GUARD(&q->lock);
+	forget_done(q->fs->region, &q->forget_hand, n->place);
 	note_free(q, n);
 }
 
@@ -195,7 +209,17 @@ void notifier_free(struct notifier *q)
 
 static bool note_covers(const struct note *a, const struct note *b)
 {
-	return a->kind == NOTE_NODE && b->kind == NOTE_NODE && a->node == b->node && a->offset == b->offset && a->size == b->size;
+	return a->kind == NOTE_NODE && b->kind == NOTE_NODE && a->node == b->node && a->content == b->content;
+}
+
+/* The next daemon does what this one has not done yet. */
+static void note_keep(struct notifier *q, struct note *n)
+{
+	if (n->kind != NOTE_NODE || n->place != FORGET_NONE)
+		return;
+	n->place = forget_put(q->fs->region, &q->forget_hand, n->node, n->content);
+	if (n->place == FORGET_NONE)
+		counter_add(&unkept, 1);
 }
 
 /* Takes n. What the last queued note says already is not said twice. */
@@ -203,9 +227,11 @@ static void queue_put(struct notifier *q, struct note *n)
 {
 	LOCK_GUARD(&q->lock);
 	if (q->last && note_covers(q->last, n)) {
+		forget_done(q->fs->region, &q->forget_hand, n->place);
 		note_free(q, n);
 		return;
 	}
+	note_keep(q, n);
 	if (q->last)
 		q->last->next = n;
 	else
@@ -214,7 +240,8 @@ static void queue_put(struct notifier *q, struct note *n)
 	pthread_cond_signal(&q->wake);
 }
 
-static void queue_node(struct fs *fs, uint64_t node, int64_t offset, int64_t size)
+/* place: where it is kept already, or FORGET_NONE. */
+static void queue_node(struct fs *fs, uint64_t node, bool content, uint32_t place)
 {
 	struct note *n = note_new(fs->notifier, NOTE_NODE, NULL, 0);
 
@@ -223,8 +250,8 @@ static void queue_node(struct fs *fs, uint64_t node, int64_t offset, int64_t siz
 		return;
 	}
 	n->node = node;
-	n->offset = offset;
-	n->size = size;
+	n->content = content;
+	n->place = place;
 	queue_put(fs->notifier, n);
 }
 
@@ -237,17 +264,21 @@ void invalidate_node(struct fs *fs, uint64_t node, bool content)
 	bool pages = content && !pages_are_none(&fs->notifier->pages, node);
 
 	if (pages || node != held_node) {
-		queue_node(fs, node, pages ? 0 : -1, 0);
+		queue_node(fs, node, pages, FORGET_NONE);
 		return;
 	}
 	counter_add(&direct, 1);
 	sent_was(node, fuse_lowlevel_notify_inval_inode(fs->session, node, -1, 0));
 }
 
-void invalidate_range(struct fs *fs, uint64_t node, uint64_t offset, uint64_t size)
+void invalidate_restored(struct fs *fs)
 {
-	if (size > 0)
-		queue_node(fs, node, (int64_t)offset, (int64_t)size);
+	uint64_t node;
+	bool pages;
+
+	for (uint32_t i = 0; i < fs->region->header->forgets_touched; i++)
+		if (forget_get(fs->region, i, &node, &pages))
+			queue_node(fs, node, pages, i);
 }
 
 void invalidate_entry(struct fs *fs, uint64_t parent, const char *name, size_t size)

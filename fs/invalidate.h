@@ -11,9 +11,10 @@ void notifier_free(struct notifier *n);      /* ends the thread; what is queued 
 
 /* The node's attributes, and with `content` its cached pages. */
 void invalidate_node(struct fs *fs, uint64_t node, bool content);
-void invalidate_range(struct fs *fs, uint64_t node, uint64_t offset, uint64_t size);   /* pages and attributes */
 /* A name in a directory, also one that the kernel remembers as missing: for whoever makes entries other than through the kernel. */
 void invalidate_entry(struct fs *fs, uint64_t parent, const char *name, size_t size);
+/* What an earlier daemon has not told the kernel any more. Before the first request; the kernel must have been given its INIT. */
+void invalidate_restored(struct fs *fs);
 /* This thread serves a request on an open descriptor of the node, until it says 0: an ioctl's. */
 void invalidate_hold(uint64_t node);
 /* The kernel gets pages of the node: before a READ or WRITE of it is carried out. */

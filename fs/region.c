@@ -1,4 +1,4 @@
-/* Layout of the shared memory: header, slots' states, open table, token table, and the slots' bytes, answers and records, each at a page. */
+/* Layout of the shared memory: header, slots' states, open table, token table, invalidations, and the slots' bytes, answers and records, each at a page. */
 #include <assert.h>
 #include <linux/fuse.h>
 #include <string.h>
@@ -21,7 +21,8 @@ static size_t region_layout(uint8_t *base, struct region *region)
 	size_t slots = header + page_up(sizeof(struct region_header));
 	size_t handles = slots + page_up(SLOT_COUNT * sizeof(struct slot_entry));
 	size_t tokens = handles + page_up(HANDLE_COUNT * sizeof(struct handle_entry));
-	size_t data = tokens + page_up(TOKEN_COUNT * sizeof(struct token_entry));
+	size_t forgets = tokens + page_up(TOKEN_COUNT * sizeof(struct token_entry));
+	size_t data = forgets + page_up(FORGET_COUNT * sizeof(struct forget_entry));
 	size_t answers = data + (size_t)SLOT_COUNT * SLOT_SIZE;
 	size_t records = answers + (size_t)SLOT_COUNT * SLOT_ANSWER_SIZE;
 	size_t size = records + (size_t)SLOT_COUNT * SLOT_RECORD_SIZE;
@@ -31,6 +32,7 @@ static size_t region_layout(uint8_t *base, struct region *region)
 		region->slots = (struct slot_entry *)(void *)(base + slots);
 		region->handles = (struct handle_entry *)(void *)(base + handles);
 		region->tokens = (struct token_entry *)(void *)(base + tokens);
+		region->forgets = (struct forget_entry *)(void *)(base + forgets);
 		region->slot_data = base + data;
 		region->answer_data = base + answers;
 		region->record_data = base + records;

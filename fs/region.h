@@ -1,5 +1,5 @@
 /* The shared memory that the holder keeps while daemons come and go (RULES D1, D3): the mount's settings, the INIT
- * request, the request slots, the open table, and the table of token look-ups. A memfd, sparse: pages exist once touched.
+ * request, the request slots, the open table, the table of token look-ups, and what the kernel is still to forget. A memfd, sparse: pages exist once touched.
  *
  * Invariants: an entry is valid only while its state says so, and its state is written last (release order). A slot's
  * request is complete if and only if its header's length is not 0: the kernel writes the header together with the rest,
@@ -23,7 +23,7 @@
 #include "cluster/redo.h"
 
 #define REGION_MAGIC 0x6e6f69676572ULL
-#define REGION_VERSION 3u
+#define REGION_VERSION 4u
 #define REGION_PATH_MAX 4096
 
 #define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
@@ -32,6 +32,7 @@
 #define SLOT_RECORD_SIZE (1u << 20)             /* bytes: STREAM_RECORD_MAX; a record that the request has taken from a stream */
 #define HANDLE_COUNT (1u << 20)                 /* open files, all programs together */
 #define TOKEN_COUNT (1u << 16)                  /* token look-ups that the kernel remembers */
+#define FORGET_COUNT (1u << 14)                   /* invalidations that the kernel has not been told of yet */
 #define TOKEN_ENTRY_TEXT 1008                   /* bytes: the longest token, and its NUL */
 #define INIT_SIZE 4096u
 #define REGION_STARTS_KEPT 20u                  /* more than that within two minutes is a daemon that keeps dying */
@@ -91,6 +92,13 @@ struct token_entry {
 	uint64_t opens;                         /* handles that came through it */
 };
 
+/* An invalidation that is queued (fs/forget.h). */
+struct forget_entry {
+	_Atomic uint64_t node;                  /* 0: none */
+	_Atomic uint32_t pages;                 /* 0: attributes only */
+	uint32_t reserved;
+};
+
 struct region_header {
 	uint64_t magic;
 	uint32_t version, header_size;
@@ -105,6 +113,7 @@ struct region_header {
 	uint8_t init[INIT_SIZE];
 	_Atomic uint32_t handles_touched;       /* entries below this have been used at some time */
 	_Atomic uint32_t tokens_touched;
+	_Atomic uint32_t forgets_touched;
 };
 
 struct region {
@@ -112,6 +121,7 @@ struct region {
 	struct slot_entry *slots;
 	struct handle_entry *handles;
 	struct token_entry *tokens;
+	struct forget_entry *forgets;
 	uint8_t *slot_data, *answer_data, *record_data;
 	size_t size;
 };

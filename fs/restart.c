@@ -141,6 +141,7 @@ void restart_run(struct fs *fs)
 	request.fs = fs;
 	request.worker = true;
 	answer_init(fs);
+	invalidate_restored(fs);
 	for (int kind = ANSWERED; kind <= NOTHING; kind++)
 		for (uint32_t i = 0; i < used; i++)
 			if (kinds[i] == kind) {

@@ -1,0 +1,120 @@
+/* A daemon dies after the answer to a program and before the kernel has forgotten the page that this made old: the next one says it.
+ *
+ * Such an answer is that to an append whose place the kernel did not know. The kernel takes an append's place from the size that it knows, then
+ * waits for the program's bytes, which come from a page that we hold back; meanwhile another program appends by a call, and the page is
+ * read again. The first one's bytes then go over the other's in the kernel's page, and behind them in the object. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "libdios/dios-util.h"
+#include "libdios/dios.h"
+#include "tests/fs/mount.h"
+#include "tests/tap.h"
+
+static char *held;      /* a page that is missing until it is let in */
+static int fault_fd;
+
+static bool hold_page(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	fault_fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (fault_fd < 0)
+		return false;
+	held = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register range = { .range = { .start = (uintptr_t)held, .len = 4096 }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	return held != MAP_FAILED && ioctl(fault_fd, UFFDIO_API, &api) == 0 && ioctl(fault_fd, UFFDIO_REGISTER, &range) == 0;
+}
+
+static bool page_is_asked_for(void)
+{
+	struct pollfd p = { .fd = fault_fd, .events = POLLIN };
+	struct uffd_msg message;
+
+	return poll(&p, 1, 60000) == 1 && read(fault_fd, &message, sizeof(message)) == (ssize_t)sizeof(message);
+}
+
+static bool let_page_in(const char *text)
+{
+	static char page[4096] __attribute__((aligned(4096)));
+	struct uffdio_copy copy = { .dst = (uintptr_t)held, .src = (uintptr_t)page, .len = 4096 };
+
+	memcpy(page, text, strlen(text));
+	return ioctl(fault_fd, UFFDIO_COPY, &copy) == 0;
+}
+
+static void *append_held(void *arg)
+{
+	return (void *)(intptr_t)(write(*(int *)arg, held, 4) == 4);
+}
+
+static bool append_by_call(const char *text)
+{
+	struct dios_buffer b;
+	dios_ref ref;
+
+	if (dios_open(0, "./log", DIOS_READ | DIOS_WRITE, &ref) < 0)
+		return false;
+	int r = dios_acquire_write(DIOS_AT_END, ref, 0, strlen(text), &b);
+	if (r == 0) {
+		memcpy(b.data, text, strlen(text));
+		r = dios_commit_write(DIOS_AT_END, ref, &b, strlen(text));
+	}
+	dios_close(ref);
+	return r == 0;
+}
+
+static int reader;
+
+/* Within the size that the kernel knows, so that it asks nobody. */
+static bool has(const char *text)
+{
+	char bytes[4];
+	return pread(reader, bytes, 4, 4) == 4 && memcmp(bytes, text, 4) == 0;
+}
+
+static bool is_right(void *arg)
+{
+	(void)arg;
+	return has("call");
+}
+
+int main(void)
+{
+	pthread_t thread;
+	void *written = NULL;
+
+	/* The page is the kernel's, not the object's head. And the second time that pages are to be forgotten, the daemon goes no further. */
+	setenv("DIOS_TEST_PASSTHROUGH", "off", 1);
+	setenv("DIOS_FAULT", "fs.forget=wait:2", 1);
+	if (!mount_start())
+		return mount_result();
+	setenv("DIOS_MOUNT", mount_point, 1);
+	if (!hold_page()) {
+		skip("D1_what the kernel was still to forget it forgets", "no userfaultfd here");
+		return done_testing();
+	}
+	int fd = put("log", "head") ? open("log", O_WRONLY | O_APPEND) : -1;
+	reader = open("log", O_RDONLY);
+	ok(fd >= 0 && pthread_create(&thread, NULL, append_held, &fd) == 0 && page_is_asked_for(), "an append waits for its bytes");
+	char text[16];
+	ok(append_by_call("call") && pread(reader, text, 16, 0) >= 4, "another one comes first, and the page is read");
+	ok(let_page_in("held") && pthread_join(thread, &written) == 0 && written, "the append is answered");
+	ok(has("held"), "the kernel has its bytes where it believed the end to be");
+	kill(mount_daemon(), SIGKILL);
+	ok(wait_for(is_right, NULL), "D1_what the kernel was still to forget it forgets");
+	ok(holds("log", "headcallheld"), "both are there");
+	close(fd);
+	close(reader);
+	return done_testing();
+}
