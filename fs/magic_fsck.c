@@ -197,7 +197,7 @@ void fsck_open(struct fsck *f, fuse_req_t req, uint64_t node, const struct fuse_
 		f->running = false;
 	lock_release(&f->lock);
 	if (r != 0) {
-		reply_error(req, r);
+		reply_error(req, r == EAGAIN ? ENOMEM : r);    /* a thread's EAGAIN is no word to wait, but too little memory or too many threads */
 		slot_release(f->fs, slot);
 	}
 }

@@ -175,6 +175,8 @@ bool mount_down(void)
 {
 	pid_t holder = mount_is_mounted() ? mount_holder_pid() : 0;
 
+	if (holder <= 1 && mount_is_mounted())
+		printf("# %s is mounted and does not say by whom: %s\n", mount_point, strerror(errno));
 	if (holder <= 1)
 		return !mount_is_mounted();
 	kill(holder, SIGTERM);

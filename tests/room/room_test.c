@@ -23,14 +23,17 @@
 
 #define MIB (1u << 20)
 #define VICTIMS 16
-#define LOG_GROWTH_MAX (256u << 10)   /* bytes of log lines for one trouble */
+#define LOG_GROWTH_MAX (256u << 10) /* bytes of log lines for one trouble */
 
 static char folder[64], disk[80];
 static pid_t owner;
 static struct sweep_control *control;
 static uint8_t bytes[MIB];
 
-static long result(long r) { return r < 0 ? -errno : r; }
+static long result(long r)
+{
+	return r < 0 ? -errno : r;
+}
 
 /* ---- the disk ---- */
 
@@ -78,8 +81,9 @@ static bool disk_make(unsigned mib, const char *options)
 		return ok(false, "a folder: %s", strerror(errno));
 	owner = getpid();
 	atexit(disk_remove);
-	snprintf(command, sizeof(command), "truncate -s %uM %s/image && mkfs.ext4 -q -F -m 0 %s %s/image && mount -o loop %s/image %s", mib, folder, options,
-		folder, folder, disk);
+	snprintf(command, sizeof(command),
+		"truncate -s %uM %s/image && mkfs.ext4 -q -F -m 0 %s %s/image && mount -o loop %s/image %s", mib,
+		folder, options, folder, folder, disk);
 	if (run(command) != 0) {
 		skip_all("there is no loop device, or no mkfs.ext4");
 		exit(0);
@@ -94,7 +98,10 @@ static bool disk_make(unsigned mib, const char *options)
 	return true;
 }
 
-static bool up(void) { return mount_up() && chdir(mount_point) == 0; }
+static bool up(void)
+{
+	return mount_up() && chdir(mount_point) == 0;
+}
 
 static uint64_t disk_free_kib(void)
 {
@@ -112,7 +119,9 @@ static void disk_fill(uint64_t leave_kib)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	for (uint64_t step = 64u << 10; step >= 4; step /= 4) {
 		struct stat st;
-		while (fd >= 0 && disk_free_kib() >= leave_kib + step && fstat(fd, &st) == 0 && fallocate(fd, 0, st.st_size, (off_t)(step << 10)) == 0) {}
+		while (fd >= 0 && disk_free_kib() >= leave_kib + step && fstat(fd, &st) == 0 &&
+			fallocate(fd, 0, st.st_size, (off_t)(step << 10)) == 0) {
+		}
 	}
 	close(fd);
 }
@@ -182,15 +191,36 @@ static bool fsck_clean(void)
 	return false;
 }
 
+/* What the daemon and its holder said, for whoever reads a failure. */
+static void show_log(void)
+{
+	char path[400], line[1024];
+
+	snprintf(path, sizeof(path), "%s/diosd.log", mount_data);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		printf("# %s", line);
+	if (f)
+		fclose(f);
+}
+
 /* Down and up again: the same from disk. */
 static void check_end(void)
 {
-	ok(chdir("/") == 0 && mount_down() && up(), "it ends and starts");
+	bool down = chdir("/") == 0 && mount_down();
+
+	if (!ok(down && up(), "it ends and starts")) {
+		printf("# %s\n", down ? "it ended" : "it did not end");
+		show_log();
+	}
 	ok(file_is_whole("kept", 4), "what was synced is whole");
 	ok(fsck_clean(), "fsck finds nothing");
 }
 
-static void victim_name(char name[static 32], unsigned number) { snprintf(name, 32, "victim-%u", number); }
+static void victim_name(char name[static 32], unsigned number)
+{
+	snprintf(name, 32, "victim-%u", number);
+}
 
 /* ---- a full disk ---- */
 
@@ -204,7 +234,8 @@ static void full_with(uint64_t leave_kib, unsigned *victim)
 	victim_name(other, (*victim)++);
 	disk_fill(leave_kib);
 	long r = write_file("more", 40);
-	ok(r == -ENOSPC, "R8_no_room_is_told: %llu KiB free: writing gives ENOSPC (%ld)", (unsigned long long)leave_kib, r);
+	ok(r == -ENOSPC, "R8_no_room_is_told: %llu KiB free: writing gives ENOSPC (%ld)", (unsigned long long)leave_kib,
+		r);
 	long small = write_file("small", 0);
 	ok(small == 0 || small == -ENOSPC, "creating works or gives ENOSPC (%ld)", small);
 	is_int(result(unlink(one)), 0, "R8_deletion_works: deletion");
@@ -362,10 +393,11 @@ static uint64_t address_space(pid_t pid)
 	return (uint64_t)pages * 4096;
 }
 
-/* Many files at once, from a daemon that has few of what `limit` says. */
+/* Many files at once, from a daemon that has few of what `limit` says (memory: beyond what it has). The hard limit stays: raising it again is a right of its own, which root
+ * in a container may not have. */
 static void starved(int resource, rlim_t limit, int expected)
 {
-	struct rlimit few = { limit, limit };
+	struct rlimit before, few;
 	enum { FILES = 400 };
 	static int fds[FILES];
 	unsigned opened = 0, refused = 0, odd = 0;
@@ -375,8 +407,8 @@ static void starved(int resource, rlim_t limit, int expected)
 		return;
 	pid_t daemon = mount_daemon();
 	is_int(write_file("kept", 4), 0, "a file is kept");
-	if (resource == RLIMIT_AS)
-		few.rlim_cur = few.rlim_max = address_space(daemon) + limit;
+	is_int(result(prlimit(daemon, resource, NULL, &before)), 0, "the daemon's limit");
+	few = (struct rlimit){ resource == RLIMIT_AS ? address_space(daemon) + limit : limit, before.rlim_max };
 	is_int(result(prlimit(daemon, resource, &few, NULL)), 0, "the daemon gets few");
 	for (unsigned i = 0; i < FILES; i++) {
 		snprintf(name, sizeof(name), "many-%u", i);
@@ -396,10 +428,7 @@ static void starved(int resource, rlim_t limit, int expected)
 	for (unsigned i = 0; i < FILES; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	struct rlimit many = { RLIM_INFINITY, RLIM_INFINITY };
-	if (resource == RLIMIT_NOFILE)
-		many = (struct rlimit){ 4096, 4096 };
-	prlimit(daemon, resource, &many, NULL);
+	is_int(result(prlimit(daemon, resource, &before, NULL)), 0, "and as many as before");
 	ok(wait_for(works, NULL), "it goes on afterwards");
 	is_int(mount_daemon(), daemon, "the daemon is the same");
 	check_end();
@@ -438,7 +467,7 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "descriptors") == 0)
 		starved(RLIMIT_NOFILE, 64, EMFILE);
 	else if (strcmp(what, "memory") == 0)
-		starved(RLIMIT_AS, MIB, ENOMEM);
+		starved(RLIMIT_AS, 0, ENOMEM);
 	else if (strcmp(what, "readonly") == 0)
 		readonly();
 	else
