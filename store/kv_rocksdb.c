@@ -328,6 +328,26 @@ static void set_table_options(struct rocks_kv *k)
 	rocksdb_block_based_options_destroy(table);
 }
 
+#ifdef HAVE_ROCKSDB_CALLBACK_LOGGER
+static void drop_line(void *data, unsigned level, char *line, size_t line_bytes)
+{
+	(void)data, (void)level, (void)line, (void)line_bytes;
+}
+#endif
+
+/* A newer RocksDB refuses to open with a level that it has no name for, but takes a logger of ours; an older one is the other way round. */
+static void set_no_log(rocksdb_options_t *o)
+{
+#ifdef HAVE_ROCKSDB_CALLBACK_LOGGER
+	rocksdb_logger_t *log = rocksdb_logger_create_callback_logger(INFO_LOG_NOTHING, drop_line, NULL);
+	rocksdb_options_set_info_log(o, log);
+	rocksdb_logger_destroy(log); /* the options hold it */
+#else
+	rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
+	rocksdb_options_set_keep_log_file_num(o, INFO_LOGS);
+#endif
+}
+
 static void set_options(struct rocks_kv *k, bool create, uint64_t memtable_bytes)
 {
 	rocksdb_options_t *o = k->options;
@@ -341,8 +361,7 @@ static void set_options(struct rocks_kv *k, bool create, uint64_t memtable_bytes
 	/* Every library of the distribution can read it, and what is large here (users' bytes) is often compressed already. */
 	rocksdb_options_set_compression(o, rocksdb_no_compression);
 	rocksdb_options_set_max_manifest_file_size(o, MANIFEST_MAX);
-	rocksdb_options_set_info_log_level(o, INFO_LOG_NOTHING);
-	rocksdb_options_set_keep_log_file_num(o, INFO_LOGS);
+	set_no_log(o);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
 	rocksdb_options_set_stats_persist_period_sec(o, 0);
 	set_table_options(k);
