@@ -71,6 +71,7 @@ int handles_restore(struct fs *fs)
 	for (uint32_t i = 0; i < fs->region->header->handles_touched; i++)
 		if (fs->region->handles[i].kind == HANDLE_KEPT && ioctl_restore_created(fs, i) < 0)
 			handle_drop(fs->handles, i);
+	ioctl_restore_buffers(fs);
 	log_notice("fs", "open files were opened again count=%u lost=%u", count, lost);
 	return 0;
 }

@@ -150,6 +150,15 @@ static int buffer_open(struct fs *fs, uint64_t number, void **ret_data)
 	return 0;
 }
 
+static int buffer_open_again(struct fs *fs, uint64_t number, void **ret_data)
+{
+	struct private_buffer *b = private_buffer_hold_again(fs->ioctls->buffers, number);
+	if (!b)
+		return -EIO;
+	*ret_data = b;
+	return 0;
+}
+
 static void buffer_release(struct fs *fs, void *data)
 {
 	(void)fs;
@@ -172,13 +181,13 @@ static ssize_t buffer_write(struct fs *fs, void *data, uint64_t offset, const vo
 
 int ioctl_mount_new(struct fs *fs, const struct ioctl_tasks *tasks, struct ioctl_mount **ret_mount)
 {
-	static const struct magic_buffers shown = { buffer_find, buffer_get, buffer_open, buffer_release, buffer_read, buffer_write };
+	static const struct magic_buffers shown = { buffer_find, buffer_get, buffer_open, buffer_open_again, buffer_release, buffer_read, buffer_write };
 	struct ioctl_mount *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
 	*m = (struct ioctl_mount){ .fs = fs, .objects = fs->objects, .tasks = tasks, .relaxed = fs->relaxed };
-	int r = private_buffers_new(cluster_random(objects_cluster(fs->objects)), &m->buffers);
+	int r = private_buffers_new(cluster_random(objects_cluster(fs->objects)), fs->region->buffers, fs->region->fd, fs->region->size, &m->buffers);
 	if (r == 0)
 		r = ioctl_mutexes_new(&m->mutexes);
 	if (r < 0) {

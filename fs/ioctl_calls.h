@@ -80,6 +80,11 @@ int ioctl_find(const struct ioctl_context *c, const uint8_t id[DIOS_ID_SIZE], st
 int ioctl_find_buffer(const struct ioctl_context *c, const uint8_t id[DIOS_ID_SIZE], struct private_buffer **ret_buffer);
 /* A private buffer that goes with the descriptor; held. */
 int ioctl_make_buffer(const struct ioctl_context *c, uint64_t size, struct private_buffer **ret_buffer);
+void ioctl_restore_buffers(struct fs *fs);                                         /* goes on with those of an earlier daemon, once its handles are restored */
+/* Frees the buffer that the request was to use up, once it has that result. A later daemon that does the request again does not find it, and asks
+ * what came of it. */
+void ioctl_spend_buffer(struct private_buffer *b, int result, uint64_t version);
+bool ioctl_was_spent(int *ret_result, uint64_t *ret_version);
 /* What hangs on the descriptor and release() frees, or NULL. */
 void *ioctl_find_attachment(struct handle *h, void (*release)(void *arg));
 /* Hangs arg on it, unless there is one already: then that one is returned, and arg stays the caller's. NULL: no memory, likewise. */

@@ -4,6 +4,7 @@
 
 #include "fs/ioctl_calls.h"
 #include "fs/session.h"
+#include "fs/slot.h"
 #include "libdios/dios.h"
 
 int ioctl_need_right(const struct ioctl_context *c, uint32_t any_of)
@@ -116,19 +117,19 @@ struct owned_buffers { struct private_buffers *buffers; struct handle *handle; }
 static void owned_buffers_release(void *arg)
 {
 	struct owned_buffers *o = arg;
-	private_buffers_free_owned(o->buffers, o->handle);
+	private_buffers_free_owned(o->buffers, o->handle->fh);
 	free(o);
 }
 
-static int attach_buffers(const struct ioctl_context *c)
+static int attach_buffers(struct private_buffers *buffers, struct handle *h)
 {
-	if (ioctl_find_attachment(c->handle, owned_buffers_release))
+	if (ioctl_find_attachment(h, owned_buffers_release))
 		return 0;
 	struct owned_buffers *o = malloc(sizeof(*o));
 	if (!o)
 		return -ENOMEM;
-	*o = (struct owned_buffers){ .buffers = c->mount->buffers, .handle = c->handle };
-	void *attached = ioctl_attach_once(c->handle, owned_buffers_release, o);
+	*o = (struct owned_buffers){ .buffers = buffers, .handle = h };
+	void *attached = ioctl_attach_once(h, owned_buffers_release, o);
 	if (attached != o)
 		free(o);
 	return attached ? 0 : -ENOMEM;
@@ -138,8 +139,41 @@ int ioctl_make_buffer(const struct ioctl_context *c, uint64_t size, struct priva
 {
 	if (size > PRIVATE_BUFFER_MAX)
 		return -ENOBUFS;
-	int r = attach_buffers(c);
-	return r < 0 ? r : private_buffer_create(c->mount->buffers, c->handle, c->caller.uid, size, ret_buffer);
+	int r = attach_buffers(c->mount->buffers, c->handle);
+	return r < 0 ? r : private_buffer_create(c->mount->buffers, c->handle->fh, request_unique(), c->caller.uid, size, ret_buffer);
+}
+
+static bool owner_is_known(void *arg, uint64_t owner)
+{
+	struct fs *fs = arg;
+	struct handle *h = handle_get(fs->handles, owner);
+
+	return h && attach_buffers(fs->ioctls->buffers, h) == 0;
+}
+
+void ioctl_restore_buffers(struct fs *fs)
+{
+	for (uint32_t i = 0; i < SLOT_COUNT; i++)
+		if (region_slot_waits(fs->region, i) && fs->region->slots[i].answer_size == 0)
+			private_buffers_free_made_by(fs->ioctls->buffers, slot_header(fs, i)->unique);
+	private_buffers_restored(fs->ioctls->buffers, owner_is_known, fs);
+}
+
+void ioctl_spend_buffer(struct private_buffer *b, int result, uint64_t version)
+{
+	redo_put_place(version, (uint64_t)-result);
+	private_buffer_free(b);
+}
+
+bool ioctl_was_spent(int *ret_result, uint64_t *ret_version)
+{
+	uint64_t version, error;
+
+	if (!redo_take_place(&version, &error))
+		return false;
+	*ret_result = -(int)error;
+	*ret_version = version;
+	return true;
 }
 
 #define CREATED_MAX 16u   /* a program opens what it made before it makes so many more through the same descriptor */

@@ -314,9 +314,12 @@ int ioctl_commit_read(struct ioctl_context *c, const void *in, void *out, size_t
 	ioctl_mutex_release(c, false);
 	if (memcmp(r->buffer, none, sizeof(none)) != 0) {
 		int e = ioctl_find_buffer(c, r->buffer, &b);
-		if (e < 0)
+		if (e < 0) {
+			uint64_t no_version;
+			ioctl_was_spent(&e, &no_version);
 			return e;
-		private_buffer_free(b);
+		}
+		ioctl_spend_buffer(b, current, 0);
 		private_buffer_put(b);
 	}
 	return current;

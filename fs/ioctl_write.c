@@ -158,14 +158,16 @@ static int commit_buffer(struct ioctl_context *c, const struct dios_ioctl_commit
 	struct private_buffer *b;
 	int r = ioctl_find_buffer(c, w->buffer, &b);
 
-	if (r < 0)
+	if (r < 0) {
+		c->settle = ioctl_was_spent(&r, ret_version) && r == 0;
 		return r;
+	}
 	r = private_buffer_seal(b);
 	if (r == 0) {
 		r = w->flags & DIOS_DISCARD ? 0 : w->size > private_buffer_size(b) ? -EINVAL : commit(c, w, private_buffer_data(b), ret_version);
 		private_buffer_unseal(b);
 		if (r != -EAGAIN)
-			private_buffer_free(b);
+			ioctl_spend_buffer(b, r, *ret_version);
 	}
 	private_buffer_put(b);
 	return r;
@@ -200,15 +202,18 @@ int ioctl_buffer(struct ioctl_context *c, const void *in, void *out, size_t *ret
 	const struct dios_ioctl_buffer *request = in;
 	struct dios_ioctl_buffer *answer = out;
 	struct private_buffer *b;
+	uint64_t no_version;
 	int r = request->action == DIOS_BUFFER_NEW ? ioctl_make_buffer(c, request->size, &b) : ioctl_find_buffer(c, request->buffer, &b);
 
 	(void)ret_size;
-	if (r < 0)
+	if (r < 0) {
+		ioctl_was_spent(&r, &no_version);
 		return r;
+	}
 	if (request->action == DIOS_BUFFER_NEW)
 		memcpy(answer->buffer, private_buffer_id(b), sizeof(answer->buffer));
 	else
-		private_buffer_free(b);
+		ioctl_spend_buffer(b, 0, 0);
 	private_buffer_put(b);
 	return 0;
 }

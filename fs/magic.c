@@ -270,6 +270,8 @@ int magic_restore(struct handle *h)
 		return node == (INO_LOCAL_BIT | FIXED_TASKS) ? task_opendir(fs, h) : 0;
 	if (h->entry->kind == HANDLE_CONTROL)
 		return 0;
+	if (h->entry->kind == HANDLE_BUFFER)
+		return buf_open_again(h);
 	if (h->entry->kind != HANDLE_TEXT)
 		return -EIO;
 	buffer_init(&h->text, 16u << 20);

@@ -72,6 +72,11 @@ void buf_getattr(fuse_req_t req, uint64_t node)
 		fuse_reply_attr(req, &st, 0);
 }
 
+int buf_open_again(struct handle *h)
+{
+	return h->fs->magic->buffers->open_again(h->fs, h->entry->node & NUMBER_MASK, &h->data);
+}
+
 void buf_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);

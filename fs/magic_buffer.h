@@ -11,6 +11,7 @@ struct magic_buffers {
 	/* Size in bytes, and the owner's user id. -ENOENT: freed. */
 	int (*get)(struct fs *fs, uint64_t number, uint64_t *ret_size, uint32_t *ret_uid);
 	int (*open)(struct fs *fs, uint64_t number, void **ret_data);      /* counted: lives until released */
+	int (*open_again)(struct fs *fs, uint64_t number, void **ret_data);        /* for a handle that an earlier daemon had opened */
 	void (*release)(struct fs *fs, void *data);
 	ssize_t (*read)(struct fs *fs, void *data, uint64_t offset, void *bytes, size_t size);
 	ssize_t (*write)(struct fs *fs, void *data, uint64_t offset, const void *bytes, size_t size);   /* within the size */

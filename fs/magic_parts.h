@@ -69,5 +69,6 @@ int task_print(struct fs *fs, uint64_t ino, struct buffer *out);         /* what
 void buf_lookup(fuse_req_t req, const char *name);
 void buf_getattr(fuse_req_t req, uint64_t node);
 void buf_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi);
+int buf_open_again(struct handle *h);
 
 #endif

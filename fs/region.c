@@ -1,4 +1,4 @@
-/* Layout of the shared memory: header, slots' states, open table, token table, invalidations, and the slots' bytes, answers and records, each at a page. */
+/* Layout of the shared memory: header, slots' states, open table, token table, invalidations, the book of private buffers, the slots' bytes, answers and records, each at a page; and the private buffers. */
 #include <assert.h>
 #include <linux/fuse.h>
 #include <string.h>
@@ -22,7 +22,8 @@ static size_t region_layout(uint8_t *base, struct region *region)
 	size_t handles = slots + page_up(SLOT_COUNT * sizeof(struct slot_entry));
 	size_t tokens = handles + page_up(HANDLE_COUNT * sizeof(struct handle_entry));
 	size_t forgets = tokens + page_up(TOKEN_COUNT * sizeof(struct token_entry));
-	size_t data = forgets + page_up(FORGET_COUNT * sizeof(struct forget_entry));
+	size_t buffers = forgets + page_up(FORGET_COUNT * sizeof(struct forget_entry));
+	size_t data = buffers + page_up(sizeof(struct private_buffer_book));
 	size_t answers = data + (size_t)SLOT_COUNT * SLOT_SIZE;
 	size_t records = answers + (size_t)SLOT_COUNT * SLOT_ANSWER_SIZE;
 	size_t size = records + (size_t)SLOT_COUNT * SLOT_RECORD_SIZE;
@@ -33,6 +34,7 @@ static size_t region_layout(uint8_t *base, struct region *region)
 		region->handles = (struct handle_entry *)(void *)(base + handles);
 		region->tokens = (struct token_entry *)(void *)(base + tokens);
 		region->forgets = (struct forget_entry *)(void *)(base + forgets);
+		region->buffers = (struct private_buffer_book *)(void *)(base + buffers);
 		region->slot_data = base + data;
 		region->answer_data = base + answers;
 		region->record_data = base + records;
@@ -48,7 +50,7 @@ int region_create(const char *mount, const char *data, uint64_t mount_id, int *r
 	_cleanup_close_ int fd = memfd_create("dios-region", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)region_layout(NULL, NULL)) < 0)
+	if (ftruncate(fd, (off_t)(region_layout(NULL, NULL) + PRIVATE_BUFFERS_FILE)) < 0)
 		return -errno;
 	struct region_header *h = mmap(NULL, page_up(sizeof(*h)), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h == MAP_FAILED)
@@ -87,12 +89,13 @@ int region_attach(int fd, struct region *ret_region)
 	r = region_check(fd);
 	if (r < 0)
 		return r;
-	if ((size_t)st.st_size != size)
+	if ((uint64_t)st.st_size != size + PRIVATE_BUFFERS_FILE)
 		return -EBADMSG;
 	uint8_t *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	region_layout(base, ret_region);
+	ret_region->fd = fd;
 	ret_region->header->starts_ns[ret_region->header->starts % REGION_STARTS_KEPT] = clock_boot_ns(&clock_system);
 	ret_region->header->starts++;
 	return 0;

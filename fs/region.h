@@ -1,5 +1,5 @@
 /* The shared memory that the holder keeps while daemons come and go (RULES D1, D3): the mount's settings, the INIT
- * request, the request slots, the open table, the table of token look-ups, and what the kernel is still to forget. A memfd, sparse: pages exist once touched.
+ * request, the request slots, the open table, the table of token look-ups, private buffers, and what the kernel is still to forget. A memfd, sparse: pages exist once touched.
  *
  * Invariants: an entry is valid only while its state says so, and its state is written last (release order). A slot's
  * request is complete if and only if its header's length is not 0: the kernel writes the header together with the rest,
@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "cluster/redo.h"
+#include "objects/private_buffer.h"
 
 #define REGION_MAGIC 0x6e6f69676572ULL
 #define REGION_VERSION 4u
@@ -122,13 +123,15 @@ struct region {
 	struct handle_entry *handles;
 	struct token_entry *tokens;
 	struct forget_entry *forgets;
+	struct private_buffer_book *buffers;
 	uint8_t *slot_data, *answer_data, *record_data;
-	size_t size;
+	size_t size;                            /* of all this; behind it in the file, and not mapped, are the bytes of private buffers */
+	int fd;                                 /* borrowed */
 };
 
 /* For the holder. The descriptor is the caller's; it survives exec only if the caller clears close-on-exec. */
 int region_create(const char *mount, const char *data, uint64_t mount_id, int *ret_fd);
-/* For the daemon. -EBADMSG: not a region; -ENOTSUP: of another version. */
+/* For the daemon; borrows fd. -EBADMSG: not a region; -ENOTSUP: of another version. */
 int region_attach(int fd, struct region *ret_region);
 void region_detach(struct region *region);
 /* The kernel knows the mount already: an earlier daemon has served it. */

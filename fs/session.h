@@ -62,6 +62,7 @@ void slot_release(struct fs *fs, struct slot_ref slot);
 /* Another thread goes on with that request, from its beginning: what it does, and the answer that it gives, count as the request's. */
 void request_resume(struct fs *fs, struct slot_ref slot);
 void request_suspend(struct fs *fs, struct slot_ref slot, bool anew);   /* anew: it has had no effect, and begins anew some time */
+uint64_t request_unique(void);           /* the kernel's number of what this thread serves; 0: nothing */
 uint64_t request_poll_handle(void);     /* of a POLL: what the kernel calls whoever is to be woken */
 /* Where a record goes that is nobody else's once it is taken: it is there again when a later daemon does the request again (D2). Like scratch
  * otherwise. */

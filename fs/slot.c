@@ -147,6 +147,8 @@ void request_resume(struct fs *fs, struct slot_ref slot)
 	redo_enter(&fs->region->slots[slot.index].redo);
 }
 
+uint64_t request_unique(void) { return request.serving == SLOT_NONE ? 0 : slot_header(request.fs, request.serving)->unique; }
+
 uint64_t request_poll_handle(void)
 {
 	const struct fuse_in_header *in = request.serving == SLOT_NONE ? NULL : slot_header(request.fs, request.serving);

@@ -400,6 +400,11 @@ int main(int argc, char **argv)
 	r = open_all(&d);
 	if (r == 0 && (r = await_mounted(&d)) == 0 && (r = fs_start(d.fs, d.objects, mount_ready, &d)) < 0)
 		refuse(&d, "the mount cannot be served: %s", strerror(-r));
+	if (r < 0 && region_is_restart(&d.region)) {
+		/* As if it had been killed: closing would take from programs what they have open, which the next start may be able to go on with. */
+		log_flush(true);
+		_exit(EXIT_STOPPED);
+	}
 	if (r == 0) {
 		log_notice("diosd", "serving mount=%s data=%s version=%s", d.region.header->mount, d.region.header->data, DIOS_VERSION);
 		serve(&d);

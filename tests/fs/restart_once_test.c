@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "libdios/dios-ioctl.h"
 #include "libdios/dios.h"
 #include "libdios/dios-util.h"
 #include "tests/fs/mount.h"
@@ -134,6 +136,47 @@ static bool check_commit(void) { return holds("commit", "new"); }
 static bool run_commit_append(int turn) { return commit(turn ? "./cappend" : "./cappend.0", DIOS_AT_END, "end"); }
 static bool check_commit_append(void) { return holds("cappend", "startend"); }
 
+/* By a private buffer: the request that makes it and the one that uses it up are killed, and writes into it. */
+#define LARGE 50000u
+static bool commit_large(const char *path, char byte)
+{
+	struct dios_buffer b;
+	dios_ref ref;
+
+	if (dios_open(0, path, DIOS_READ | DIOS_WRITE, &ref) < 0)
+		return false;
+	int r = dios_acquire_write(0, ref, 0, LARGE, &b);
+	if (r == 0) {
+		memset(b.data, byte, LARGE);
+		r = dios_commit_write(0, ref, &b, LARGE);
+	}
+	if (r == 0)
+		r = dios_acquire_read(DIOS_PIN, ref, 0, LARGE, &b);
+	bool good = r == 0 && b.size == LARGE && ((char *)b.data)[0] == byte && memcmp(b.data, (char *)b.data + 1, LARGE - 1) == 0;
+	if (r == 0)
+		r = dios_commit_read(0, ref, &b);
+	dios_close(ref);
+	return r == 0 && good;
+}
+static bool run_commit_large(int turn) { return commit_large(turn ? "./large" : "./large.0", turn ? 'b' : 'a'); }
+
+static bool can_have_all(void *arg)
+{
+	struct dios_ioctl_buffer b = { .version = DIOS_ABI_VERSION, .action = DIOS_BUFFER_NEW, .size = 256u << 20 };
+
+	return ioctl(*(int *)arg, DIOS_IOC_BUFFER, &b) == 0;
+}
+
+/* Nothing is left of those that were made twice: there is room for all that a user may have. (It goes when a descriptor is closed at the latest, which
+ * is told after close(2) has returned.) */
+static bool check_commit_large(void)
+{
+	int fd = open("large", O_RDWR);
+	bool good = wait_for(can_have_all, &fd);
+
+	return close(fd) == 0 && good;
+}
+
 static char tokens[3][2][DIOS_TOKEN_SIZE];      /* of each point */
 static size_t current;
 static int open_token(int turn)
@@ -175,6 +218,7 @@ static const struct kill_case cases[] = {
 	{ 1, "a follower's acquire", FUSE_IOCTL, run_acquire_followed, NULL },
 	{ 1, "commit_write", FUSE_IOCTL, run_commit, check_commit },
 	{ 1, "commit_write at the end", FUSE_IOCTL, run_commit_append, check_commit_append },
+	{ 1, "commit_write by a private buffer", FUSE_IOCTL, run_commit_large, check_commit_large },
 	{ 2, "opening by a token good once", FUSE_OPEN, run_once, check_once },
 };
 #define GROUPS 3
@@ -208,7 +252,7 @@ static bool prepare(const char *folder)
 	static const struct { const char *path, *text; } files[] = { { "linked", "x" }, { "unlink", "x" }, { "unlink.0", "x" }, { "from", "renamed" },
 		{ "from.0", "x" }, { "left", "left" }, { "right", "right" }, { "left.0", "x" }, { "right.0", "y" }, { "append", "head" }, { "append.0", "x" },
 		{ "chmod", "x" }, { "chmod.0", "x" }, { "truncate", "abcdef" }, { "truncate.0", "abcdef" }, { "xattr", "x" }, { "xattr.0", "x" },
-		{ "commit", "old" }, { "commit.0", "old" }, { "cappend", "start" }, { "cappend.0", "start" } };
+		{ "commit", "old" }, { "commit.0", "old" }, { "large", "" }, { "large.0", "" }, { "cappend", "start" }, { "cappend.0", "start" } };
 	bool good = mkdir(folder, 0755) == 0 && chdir(folder) == 0 && mkdir("rmdir", 0755) == 0 && mkdir("rmdir.0", 0755) == 0;
 
 	for (size_t i = 0; good && i < sizeof(files) / sizeof(files[0]); i++)
@@ -272,6 +316,7 @@ int main(void)
 
 	if (!mount_start())
 		return mount_result();
+	setenv("DIOS_MOUNT", mount_point, 1);
 	for (current = 0; current < 3; current++)
 		if (!prepare(points[current]) || chdir(mount_point) < 0)
 			ok(false, "preparing for %s: %s", points[current], strerror(errno));
