@@ -55,6 +55,7 @@ int state_open(struct kv *kv, struct state **ret_state)
 	if (!s)
 		return -ENOMEM;
 	s->kv = kv;
+	lock_init(&s->cache_lock, "records", LOCK_LEAF);
 	buffer_init(&s->value, SCRATCH_MAX);
 	buffer_init(&s->encoded, SCRATCH_MAX);
 	s->batch = kv_batch_new(kv);
@@ -79,6 +80,7 @@ void state_free(struct state *s)
 	buffer_done(&s->value);
 	buffer_done(&s->encoded);
 	free(s->cache);
+	lock_done(&s->cache_lock);
 	free(s);
 }
 

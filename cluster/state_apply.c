@@ -68,7 +68,7 @@ int apply_delete_prefix(struct apply *a, const struct state_key *prefix)
 	return r < 0 ? apply_fatal(a, r) : 0;
 }
 
-/* ---- the cache of records: direct mapped, written after each command, read by the applier only ---- */
+/* ---- the cache of records: direct mapped, written after each command by the applier, which reads it without the lock ---- */
 
 static struct record *cache_place(struct state *s, uint64_t ino)
 {
@@ -77,14 +77,28 @@ static struct record *cache_place(struct state *s, uint64_t ino)
 
 void state_cache_put(struct state *s, const struct record *r)
 {
+	LOCK_GUARD(&s->cache_lock);
 	*cache_place(s, r->ino) = *r;
 }
 
 void state_cache_drop(struct state *s, uint64_t ino)
 {
 	struct record *place = cache_place(s, ino);
+
+	LOCK_GUARD(&s->cache_lock);
 	if (place->ino == ino)
 		place->ino = 0;
+}
+
+bool state_cache_get(struct state *s, uint64_t ino, struct record *ret_record)
+{
+	const struct record *place = cache_place(s, ino);
+
+	LOCK_GUARD(&s->cache_lock);
+	if (ino == 0 || place->ino != ino)
+		return false;
+	*ret_record = *place;
+	return true;
 }
 
 /* ---- records ---- */

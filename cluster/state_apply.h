@@ -9,6 +9,7 @@
 #define DIOS_CLUSTER_STATE_APPLY_H
 
 #include <stdatomic.h>
+#include "base/lock.h"
 #include "cluster/state.h"
 #include "cluster/state_keys.h"
 
@@ -29,10 +30,12 @@ struct state {
 	struct kv *kv;
 	_Atomic uint64_t index, term, objects, blocks, rows;
 
+	struct record *cache;     /* RECORD_CACHE, by hash of the inode number; ino 0: empty. Never newer than the store */
+	struct lock cache_lock;   /* guards it; only the applier changes it */
+
 	/* Only the applier uses what follows. */
 	struct kv_batch *batch;
 	struct buffer value, encoded;
-	struct record *cache;     /* RECORD_CACHE, by hash of the inode number; ino 0: empty */
 	struct client *clients;   /* ascending by id */
 	size_t client_count, client_capacity;
 	uint64_t counter_next;    /* of counter_slot; 0: not known */
@@ -80,6 +83,7 @@ void apply_report(struct apply *a, const struct record *r);                     
 int apply_flush_records(struct apply *a);
 void state_cache_put(struct state *s, const struct record *r);
 void state_cache_drop(struct state *s, uint64_t ino);
+bool state_cache_get(struct state *s, uint64_t ino, struct record *ret_record);         /* any thread; false: it is not there, ask the store */
 
 /* state_remove.c */
 int orphan_add(struct apply *a, struct record *r);

@@ -44,6 +44,8 @@ int state_get(struct state *s, uint64_t ino, struct record *ret_record)
 	struct buffer value _cleanup_buffer_;
 
 	buffer_init(&value, VALUE_MAX);
+	if (state_cache_get(s, ino, ret_record))
+		return 0;
 	int r = get(s, key_ino(KEY_RECORD, ino), &value);
 	return r < 0 ? r : record_decode(slice_of(&value), ret_record);
 }
