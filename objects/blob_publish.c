@@ -4,7 +4,9 @@
 
 #include <string.h>
 #include "base/crc32c.h"
+#include "base/fault.h"
 #include "base/log.h"
+#include "cluster/redo.h"
 
 #define PUBLISH_MAX (256u << 20)   /* bytes: rows by reference and checksums of one command stay within COMMAND_MAX */
 
@@ -205,10 +207,11 @@ static int clone_inline(struct object *from, struct object *to)
 	return r < 0 ? r : blob_publish(to, false, 0, COMMIT_TRUNCATE, 0, content, size, false);
 }
 
+/* From the end of what has been made of it: an earlier daemon may have died between two of these commands. */
 static int clone_checksums(struct object *from, struct plan *plan)
 {
 	uint64_t blocks = (from->record.size + BLOCK_SIZE - 1) / BLOCK_SIZE;
-	for (uint64_t mib = 0;; mib++) {
+	for (uint64_t mib = plan->o->record.size / (CRC_BLOCKS * BLOCK_SIZE);; mib++) {
 		struct state_crcs crcs;
 		int r = state_find_crcs(cluster_state(from->os->cluster, from->ino), from->ino, mib, &mib, &crcs);
 		if (r == -ENOENT || (r == 0 && mib * CRC_BLOCKS >= blocks)) break;
@@ -216,6 +219,7 @@ static int clone_checksums(struct object *from, struct plan *plan)
 		if (plan->tail_count > 0 && mib * CRC_BLOCKS - plan->tail_block >= PLAN_TAIL_BLOCKS_MAX) {
 			r = plan_propose(plan, mib * CRC_BLOCKS * BLOCK_SIZE, 0, false);
 			if (r < 0) return r;
+			fault_point("clone.part");
 		}
 		for (unsigned i = 0; i < CRC_BLOCKS && mib * CRC_BLOCKS + i < blocks; i++) {
 			if (!(crcs.present[i / 8] >> (i % 8) & 1)) continue;
@@ -225,6 +229,13 @@ static int clone_checksums(struct object *from, struct plan *plan)
 	}
 	plan->command.counts = true;
 	return plan_propose(plan, from->record.size, 0, false);
+}
+
+/* The head of one that is made in part has all bytes, as those were synced before. */
+static bool clone_has_bytes(struct object *to, struct head *source, struct head *target)
+{
+	uint64_t have, want;
+	return to->record.size > 0 && disk_size(head_file(target), &have) == 0 && disk_size(head_file(source), &want) == 0 && have == want;
 }
 
 static int clone_head(struct object *from, struct object *to)
@@ -237,14 +248,14 @@ static int clone_head(struct object *from, struct object *to)
 	if (r < 0 && r != -ENOENT) return r;
 	r = seal_leftover(to);
 	if (r == 0) r = head_get(heads, to->ino, true, &target);
-	if (r == 0 && source) r = disk_clone(head_file(source), head_file(target));
+	if (r == 0 && source && !clone_has_bytes(to, source, target)) r = disk_clone(head_file(source), head_file(target));
 	if (r == 0) r = head_sync(heads, target);
 	if (source) head_put(heads, source);
 	if (target) head_put(heads, target);
-	if (r < 0) {
+	if (r < 0 && to->record.size == 0) {
 		head_remove(heads, to->ino);   /* nothing refers to it, and it is not to be believed */
-		return r;
 	}
+	if (r < 0) return r;
 	struct plan plan;
 	plan_init(&plan, to);
 	blob_dirty_begin(to);
@@ -260,9 +271,14 @@ static int clone_head(struct object *from, struct object *to)
 
 int blob_clone(struct object *from, struct object *to)
 {
+	uint64_t begun = CLONE_NOT_BEGUN, none;
 	int r = blob_commit(from, false);
 	if (r < 0) return r;
+	(void)redo_take_place(&begun, &none);
+	if (begun == CLONE_MARKED && (to->record.in_place || to->record.size > 0)) return 0;
+	if (begun == CLONE_NOT_BEGUN) redo_put_place(to->record.in_place ? CLONE_IN_PLACE : CLONE_INTO_EMPTY, 0);
 	if (from->record.in_place || to->record.in_place) return in_place_clone(from, to);
-	if (to->record.size != 0 || to->record.place != PLACE_INLINE || to->is_dirty) return -EINVAL;
+	bool half_made = begun == CLONE_INTO_EMPTY && to->record.place == PLACE_HEAD && from->record.place == PLACE_HEAD && !to->is_dirty;
+	if (!half_made && (to->record.size != 0 || to->record.place != PLACE_INLINE || to->is_dirty)) return -EINVAL;
 	return from->record.place == PLACE_INLINE ? clone_inline(from, to) : clone_head(from, to);
 }

@@ -18,7 +18,9 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <string.h>
+#include "base/fault.h"
 #include "base/log.h"
+#include "cluster/redo.h"
 
 #define TICK_NS (50 * NS_PER_MS)      /* of the clock that files' times are taken from, with room to spare */
 
@@ -292,7 +294,9 @@ static int clone_head(struct object *from, struct object *to)
 	if (r == 0 && !to->record.in_place) {
 		struct command c = { .kind = COMMAND_UNSEAL, .unseal = { .ino = to->ino } };
 		struct result result;
+		redo_put_place(CLONE_MARKED, 0);
 		r = object_propose(to->os, to, &c, false, &result);
+		if (r == 0) fault_point("clone.in_place");
 	}
 	to->change++;
 	to->changed = true;

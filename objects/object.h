@@ -230,6 +230,9 @@ int blob_commit(struct object *o, bool durable);     /* 0 and nothing dirty, or 
 int blob_resize(struct object *o, uint64_t size);    /* truncation, growth */
 int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size);
 int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t flags, uint64_t offset, const void *data, size_t size, bool durable);
+/* What the place of the request's redo says of a clone. Once the target has been found empty, what an earlier daemon left in it is of this request: the locks were
+ * held all the time. MARKED: all bytes were there before the command that puts it in place, so if that was carried out nothing is left to do. */
+enum { CLONE_NOT_BEGUN, CLONE_INTO_EMPTY, CLONE_IN_PLACE, CLONE_MARKED };
 int blob_clone(struct object *from, struct object *to);
 
 /* in_place.c: locked, the record says in_place */
