@@ -27,7 +27,7 @@ static void send_line(struct control *c, const char *line, size_t size)
 
 void control_send(struct control *c, const char *word)
 {
-	char line[64];
+	char line[128];
 	int n = snprintf(line, sizeof(line), "%s\n", word);
 
 	send_line(c, line, (size_t)n);

@@ -21,7 +21,6 @@
 #include "fs/notify_process.h"
 #include "cluster/state_peek.h"
 #include "mount-tools/diosd.h"
-#include "mount-tools/unmount.h"
 #include "store/why.h"
 
 #define CONFIG_FILE "/etc/dios/dios.conf"
@@ -259,6 +258,9 @@ static void mount_ready(void *arg)
 static void unmount_alone(struct diosd *d)
 {
 	log_error("diosd", "the holder is gone: unmounting mount=%s", d->region.header->mount);
+	/* It has been unmounted by somebody else, and another may be there. */
+	if (!mount_is(d->region.header->mount, &d->mount, device_is_connected(d->device_fd)))
+		return;
 	int r = unmount_detached(d->region.header->mount);
 	if (r < 0)
 		log_error("diosd", "cannot unmount errno=%d", -r);
@@ -289,7 +291,7 @@ static int await_mounted(struct diosd *d)
 	do
 		r = control_receive(&d->control, word, sizeof(word));
 	while (r == -EAGAIN);
-	return r < 0 ? r : strcmp(word, "mounted") == 0 ? 0 : -EPROTO;
+	return r < 0 ? r : strncmp(word, "mounted ", 8) == 0 && mount_identity_parse(word + 8, &d->mount) ? 0 : -EPROTO;
 }
 
 static void serve(struct diosd *d)

@@ -9,6 +9,7 @@
 #include "fs/fs.h"
 #include "fs/region.h"
 #include "mount-tools/control.h"
+#include "mount-tools/unmount.h"
 
 struct diosd {
 	struct config *config;
@@ -20,6 +21,7 @@ struct diosd {
 	struct objects *objects;
 	struct diosd_tasks *tasks;
 	struct fs *fs;
+	struct mount_identity mount;
 	pthread_t maintenance;
 	bool maintained;
 	int stop_maintenance_fd;
@@ -27,7 +29,7 @@ struct diosd {
 	pthread_t scrubbing;
 	bool scrubbed;
 	int stop_scrub_fd;
-	struct diosd_health { int64_t next_look_ns, stepped_ns; struct clock_watch clock; } health;   /* the maintenance thread's; boot clock */
+	struct diosd_health { int64_t next_look_ns, stepped_ns; uint64_t given_up; struct clock_watch clock; } health;   /* the maintenance thread's; boot clock */
 };
 
 /* diosd_health.c: raises and clears what is wrong with disk, clock and log. */

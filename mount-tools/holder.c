@@ -102,6 +102,15 @@ static void pid_remove(struct holder *h)
 
 /* ---- events ---- */
 
+static void send_mounted(struct holder *h)
+{
+	char identity[MOUNT_IDENTITY_TEXT], word[MOUNT_IDENTITY_TEXT + 16];
+
+	mount_identity_print(&h->identity, identity);
+	snprintf(word, sizeof(word), "mounted %s", identity);
+	control_send(&h->control, word);
+}
+
 static int on_word(struct holder *h, const char *word)
 {
 	char error[CONTROL_LINE_MAX];
@@ -114,7 +123,7 @@ static int on_word(struct holder *h, const char *word)
 			control_send(&h->control, "unmounted");      /* it waits for this word, and for no signal */
 			return -EIO;
 		}
-		control_send(&h->control, "mounted");
+		send_mounted(h);
 	} else if (strcmp(word, "ready") == 0) {
 		daemon_is_ready(h);
 		if (!h->ready)
@@ -318,7 +327,8 @@ int holder_run(struct holder *h)
 		fail(h, "the daemon ended before the mount was ready");
 	/* With nobody reading the device, what waits on the mount is ended by closing it; then nothing is busy. */
 	bool was_ready = h->ready;
-	close(h->device_fd);
+	h->connected = device_is_connected(h->device_fd);
+	close(TAKE_FD(h->device_fd));
 	holder_unmount(h);
 	pid_remove(h);
 	if (h->probe > 0)

@@ -8,6 +8,7 @@
 #include "mount-tools/control.h"
 #include "mount-tools/keep.h"
 #include "mount-tools/mount_options.h"
+#include "mount-tools/unmount.h"
 
 struct holder {
 	const char *data, *mount;            /* absolute paths */
@@ -22,7 +23,8 @@ struct holder {
 	unsigned failures, burst;            /* starts that failed since the last that was ready; deaths in quick succession of those that were */
 	int64_t died_ms;                     /* boot clock: the last death of one that was ready */
 	char reason[CONTROL_LINE_MAX];       /* why the last start failed; "": it did not say */
-	uint64_t mount_number;               /* of our mount, as the kernel counts them */
+	struct mount_identity identity;      /* of our mount */
+	bool connected;                      /* it was alive when the device was closed */
 	int report_fd;                       /* to the starter: "ready" or a sentence; -1: told */
 };
 

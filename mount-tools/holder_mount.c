@@ -15,7 +15,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "mount-tools/holder.h"
-#include "mount-tools/unmount.h"
 
 #define TYPE "fuse.dios"
 #define SOURCE "dios"
@@ -44,16 +43,6 @@ bool holder_is_mounted(const char *mount)
 			found = strcmp(m->mnt_type, TYPE) == 0;
 	endmntent(f);
 	return found;
-}
-
-/* The number of the mount that is seen at a path; 0: it has gone. Nothing is asked of a daemon: that may be us. */
-static uint64_t mount_number(const char *path)
-{
-	struct statx stx;
-
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0)
-		return 0;
-	return stx.stx_mask & STATX_MNT_ID ? stx.stx_mnt_id : 0;
 }
 
 int holder_check(const char *data, const char *mount, char *error, size_t error_size)
@@ -111,7 +100,7 @@ int holder_mount(struct holder *h, char *error, size_t error_size)
 		return complain(error, error_size, r, "mount on '%s': %s", h->mount, strerror(-r));
 	}
 	h->mounted = true;
-	h->mount_number = mount_number(h->mount);
+	h->identity = mount_identify(h->mount);
 	return 0;
 }
 
@@ -120,8 +109,10 @@ void holder_unmount(struct holder *h)
 	if (!h->mounted)
 		return;
 	h->mounted = false;
-	/* Somebody has unmounted it: what is seen there now belongs to others. The kernel gives a number again, so the type counts too. */
-	if (mount_number(h->mount) != h->mount_number || !holder_is_mounted(h->mount))
+	if (h->device_fd >= 0)
+		h->connected = device_is_connected(h->device_fd);
+	/* Somebody has unmounted it: what is seen there now belongs to others. */
+	if (!mount_is(h->mount, &h->identity, h->connected))
 		return;
 	if (umount2(h->mount, UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT)
 		return;

@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/store.h"
 #include "tests/fs/mount.h"
 #include "tests/tap.h"
+
+#define REMOUNTS 3
 
 static char output[4096];
 
@@ -118,6 +121,39 @@ static void not_ours(void)
 	ok(mount_up() && holds(in_mount("late"), "by umount"), "nothing is lost");
 }
 
+/* Another data directory, mounted at the same place. */
+static bool mount_other(void)
+{
+	char other[400];
+
+	snprintf(other, sizeof(other), "%s/data2", mount_work);
+	int status = mount_holder(output, sizeof(output), (const char *const[]){ other, mount_point, NULL });
+	return status == 0 || ok(false, "dios-holder: %s", output);
+}
+
+static bool other_is_there(void) { return mount_is_mounted() && put(in_mount("other"), "still there") && holds(in_mount("other"), "still there"); }
+
+/* Who is to unmount comes late: the mount of the moment is another, though at the same place and of the same kind. */
+static void remounted_at_once(void)
+{
+	char other[400];
+
+	snprintf(other, sizeof(other), "%s/data2", mount_work);
+	bool good = store_init(other, &random_system, &clock_system, output, sizeof(output)) == 0;
+	for (int i = 0; i < REMOUNTS; i++) {
+		pid_t holder = mount_holder_pid();
+		good = good && kill(holder, SIGSTOP) == 0 && umount(mount_point) == 0 && mount_other() && kill(holder, SIGCONT) == 0 && wait_for(gone, &holder) &&
+			other_is_there() && mount_down() && mount_up();
+	}
+	ok(good, "a holder that ends late leaves the next mount alone");
+	for (int i = 0; i < REMOUNTS; i++) {
+		pid_t holder = mount_holder_pid(), daemon = mount_daemon();
+		good = good && kill(daemon, SIGSTOP) == 0 && kill(holder, SIGKILL) == 0 && umount2(mount_point, MNT_DETACH) == 0 && mount_other() &&
+			kill(daemon, SIGCONT) == 0 && wait_for(gone, &daemon) && other_is_there() && mount_down() && mount_up();
+	}
+	ok(good && holds(in_mount("late"), "by umount"), "so does a daemon whose holder was killed");
+}
+
 static void in_use(void)
 {
 	pid_t holder = mount_holder_pid();
@@ -174,6 +210,7 @@ int main(void)
 	busy();
 	remounts();
 	not_ours();
+	remounted_at_once();
 	in_use();
 	killed();
 	helper();
