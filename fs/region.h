@@ -24,7 +24,7 @@
 #include "objects/private_buffer.h"
 
 #define REGION_MAGIC 0x6e6f69676572ULL
-#define REGION_VERSION 4u
+#define REGION_VERSION 5u
 #define REGION_PATH_MAX 4096
 
 #define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
@@ -108,6 +108,7 @@ struct region_header {
 	uint32_t init_size;                     /* bytes of init; 0: the kernel has not spoken yet */
 	uint64_t starts;                        /* daemons that have attached */
 	int64_t starts_ns[REGION_STARTS_KEPT];  /* boot clock: when the last of them did, start number n at n modulo that many */
+	_Atomic uint64_t given_up;              /* requests of which daemons died */
 	int64_t died_ns;                        /* boot clock: when the holder saw the last one end; 0: none has */
 	int64_t mounted_ns;                     /* wall clock */
 	char mount[REGION_PATH_MAX], data[REGION_PATH_MAX];

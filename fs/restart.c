@@ -52,6 +52,10 @@ static void give_up(struct fs *fs, uint32_t slot)
 	struct fuse_out_header out = { .len = sizeof(out), .error = -EIO, .unique = in->unique };
 
 	log_error("fs", "a request is given up: daemons die of it opcode=%u ino=%llu pid=%u", in->opcode, (unsigned long long)in->nodeid, in->pid);
+	atomic_fetch_add(&fs->region->header->given_up, 1);
+	/* What it did before it died is not known, so neither is what the kernel may keep. */
+	if (!magic_is(in->nodeid))
+		invalidate_node(fs, in->nodeid, true);
 	send(fs, &out, sizeof(out));
 	slot_put(fs->slots, slot);
 }

@@ -115,10 +115,22 @@ static void look_at_starts(struct diosd *d, int64_t now_ns)
 		condition_clear(CONDITION_DAEMON_DYING);
 }
 
+/* Requests are given up after the start has begun, so this is said again when there are more. */
+static void raise_restarted(struct diosd *d)
+{
+	const struct region_header *h = d->region.header;
+	unsigned long long again = h->starts - 1, given_up = h->given_up;
+	char text[96] = "";
+
+	if (given_up > 0)
+		snprintf(text, sizeof(text), ", and gave up %llu request%s of which it died (EIO)", given_up, given_up == 1 ? "" : "s");
+	condition_raise(CONDITION_DAEMON_RESTARTED, "the daemon was started again %llu time%s since the mount was made%s", again, again == 1 ? "" : "s", text);
+	d->health.given_up = given_up;
+}
+
 void diosd_health_start(struct diosd *d)
 {
 	struct disk_facts facts = { 0 };
-	uint64_t starts = d->region.header->starts;
 
 	if (strcmp(config_string(d->config, "durability"), "relaxed") == 0)
 		condition_raise(CONDITION_DURABILITY_RELAXED, "durability = relaxed: a power cut can take what was synced within the last %s",
@@ -129,9 +141,8 @@ void diosd_health_start(struct diosd *d)
 	else if (facts.journal == DISK_JOURNAL_NO)
 		condition_raise(CONDITION_NO_JOURNAL, "the %s of %s has no journal: after a power cut it must be checked before it is mounted", facts.type,
 			d->region.header->data);
-	if (starts > 1)
-		condition_raise(CONDITION_DAEMON_RESTARTED, "the daemon was started again %llu time%s since the mount was made", (unsigned long long)(starts - 1),
-			starts == 2 ? "" : "s");
+	if (d->region.header->starts > 1)
+		raise_restarted(d);
 }
 
 void diosd_health_look(struct diosd *d)
@@ -146,5 +157,7 @@ void diosd_health_look(struct diosd *d)
 	look_at_clock(d, now_ns);
 	look_at_log(d);
 	look_at_starts(d, now_ns);
+	if (d->region.header->given_up != d->health.given_up)
+		raise_restarted(d);
 	log_flush(false);
 }

@@ -5,6 +5,7 @@
 #include "caps/token.h"
 #include "cluster/client.h"
 #include "cluster/cluster.h"
+#include "cluster/redo.h"
 #include "store/disk_sim.h"
 #include "tests/tap.h"
 
@@ -180,17 +181,20 @@ static void node_close(struct node *n)
 	store_close(n->store);
 }
 
-static int create(struct node *n, int i)
+static int create_entry(struct node *n, int i, bool counts)
 {
 	char entry[20];
 	int size = snprintf(entry, sizeof(entry), "file-%d", i);
-	struct command c = { .kind = COMMAND_CREATE,
+	struct command c = { .kind = COMMAND_CREATE, .counts = counts,
 		.create = { .parent = ROOT_INO, .entry = { .data = (uint8_t *)entry, .size = (size_t)size }, .kind = KIND_BLOB, .mode = S_IFREG | 0644 } };
 	struct result result;
 
 	name_random(&n->random.source, 0, &c.create.name);
 	return cluster_propose(n->cluster, &c, false, &result);
 }
+
+static int create(struct node *n, int i) { return create_entry(n, i, false); }
+static int create_counted(struct node *n, int i) { return create_entry(n, i, true); }
 
 static int unlink_(struct node *n, int i)
 {
@@ -228,6 +232,48 @@ static void commands_take_effect_once_under_faults(void)
 	is_int(wrong, 0, "1,500 commands, each took effect once");
 	is_int(state_get(cluster_state(n.cluster, ROOT_INO), ROOT_INO, &root), 0, "the root directory is there");
 	is_int(root.entries, 500, "with what they leave");
+	node_close(&n);
+	disk_free(n.disk);
+}
+
+/* What a request under way has done is asked for by the next daemon, which may serve others before, and die again. */
+static void results_are_kept_for_requests_under_way(void)
+{
+	struct node n = { 0 };
+	struct redo first = { 0 }, second = { 0 }, forgotten = { 0 };
+	struct redo *const all[] = { &forgotten, &first, &second };
+	struct result result;
+
+	random_seeded_init(&n.random, 11);
+	disk_sim_new(&n.random.source, 1 << 30, &n.disk);
+	is_int(node_open(&n), 0, "a new node opens");
+	for (int i = 0; i < 3; i++) {
+		redo_enter(all[i]);
+		is_int(create_counted(&n, i), 0, "a request makes an entry");
+		redo_leave();
+	}
+	for (int life = 0; life < 2; life++) {
+		node_close(&n);
+		disk_sim_process_kill(n.disk);
+		is_int(node_open(&n), 0, "another daemon");
+		cluster_redo_keep(n.cluster, &first);
+		cluster_redo_keep(n.cluster, &second);
+		/* Each tells the state which results are asked for no more. */
+		for (int i = 0; i < 10; i++)
+			is_int(create(&n, 100 * (life + 1) + i), 0, "others are served");
+		redo_enter(&first);
+		is_int(cluster_redone(n.cluster, &result), 1, "D2_a kept result is there");
+		redo_leave();
+	}
+	uint64_t number = second.numbers[0];
+	cluster_redo_forget(n.cluster, &first);
+	is_int(create(&n, 500), 0, "the first is answered, and others are served");
+	redo_enter(&second);
+	ok(cluster_redone(n.cluster, &result) == 1 && second.numbers[0] == number, "D2_another's stays");
+	redo_leave();
+	redo_enter(&forgotten);
+	is_int(cluster_redone(n.cluster, &result), 0, "what nobody keeps is forgotten");
+	redo_leave();
 	node_close(&n);
 	disk_free(n.disk);
 }
@@ -303,6 +349,7 @@ int main(void)
 	numbers_commands();
 	says_what_is_known();
 	what_is_no_body_is_refused();
+	results_are_kept_for_requests_under_way();
 	the_first_start_makes_realm_and_key();
 	commands_take_effect_once_under_faults();
 	a_first_start_can_die_anywhere();

@@ -221,6 +221,7 @@ static const struct kill_case cases[] = {
 	{ 1, "commit_write by a private buffer", FUSE_IOCTL, run_commit_large, check_commit_large },
 	{ 2, "opening by a token good once", FUSE_OPEN, run_once, check_once },
 };
+#define OUTPUT 8192
 #define GROUPS 3
 #define CASES (sizeof(cases) / sizeof(cases[0]))
 
@@ -372,6 +373,38 @@ static void clones(void)
 	ok(unlink("far") == 0 && unlink("far.clone") == 0 && unlink("far.sealed") == 0, "they are deleted");
 }
 
+/* ---- a request of which each daemon dies ---- */
+
+static bool says_given_up(void *arg)
+{
+	char *output = arg;
+	const char *const status[] = { "--mount", mount_point, "status", NULL };
+
+	mount_run(output, OUTPUT, "dios", status);
+	return strstr(output, "gave up 1 request") != NULL;
+}
+
+static void given_up(void)
+{
+	static char output[OUTPUT];
+	char fault[32];
+
+	snprintf(fault, sizeof(fault), "fs.done.%u=kill", FUSE_SYMLINK);
+	setenv("DIOS_FAULT", fault, 1);
+	if (!ok(remount() && put("beside", "x"), "a mount whose daemon dies of each symlink"))
+		return;
+	pid_t holder = mount_holder_pid();
+	ok(symlink("nowhere", "deadly") < 0 && errno == EIO, "D3_a request of which daemons die gets EIO in the end");
+	ok(holds("beside", "x") && append("beside", "y") && holds("beside", "xy"), "D3_and others are served");
+	bool said = wait_for(says_given_up, output);
+	ok(said, "the status says it%s%s", said ? "" : ": ", said ? "" : output);
+	is_int(mount_holder_pid(), holder, "under the same holder");
+	unsetenv("DIOS_FAULT");
+	ok(remount() && !says_given_up(output), "a new mount knows nothing of it");
+	/* Its outcome was unknown: here it had been done. */
+	ok(unlink("deadly") == 0 && symlink("nowhere", "deadly") == 0, "and does what it is asked");
+}
+
 int main(void)
 {
 	static const char *const points[3] = { "fs.done", "fs.kept", "fs.answered" };
@@ -393,6 +426,7 @@ int main(void)
 		}
 	answered_is_over();
 	clones();
+	given_up();
 	unsetenv("DIOS_FAULT");
 	char output[4096];
 	const char *const fsck[] = { "--mount", mount_point, "fsck", NULL };
