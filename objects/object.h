@@ -153,6 +153,9 @@ struct objects {
 	int64_t next_absorb_ns;       /* after a failure */
 	_Atomic bool absorb_wanted;
 	_Atomic bool unsettled;       /* the outcome of a command is not known */
+	_Atomic bool orphans_sought;  /* such a command may have taken a last link: who has lost it is looked for in the state */
+	_Atomic unsigned creating;    /* objects that are born orphans, and not held by their maker yet */
+	_Atomic uint64_t creations;   /* of those, all that were begun */
 	_Atomic bool unsynced;        /* something was acknowledged since the last sync */
 	_Atomic bool orphans_kept;    /* an earlier daemon's handles are not open again yet: no orphan is freed (D5) */
 	int64_t next_sync_ns;
@@ -173,6 +176,7 @@ void object_unlock(struct object *o);
 void object_release(struct object *o);
 void object_hold(struct object *o);                 /* another hold, by somebody who has one */
 void object_drop(struct object *o);                 /* a hold, not locked */
+void object_orphaned(struct objects *os, uint64_t ino);     /* tree.c: its last link went with a command that has been applied; 0: nothing */
 void table_forget(struct objects *os, const struct result *result, uint64_t except_ino);   /* the records touched are stale */
 void table_forget_all(struct objects *os);          /* the outcome of a command is not known: every record may be stale, until the cluster has settled */
 void table_mark_dirty(struct object *o);            /* locked: put into the dirty list, held by it */

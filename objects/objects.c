@@ -123,6 +123,36 @@ void objects_restored(struct objects *os) { atomic_store(&os->orphans_kept, fals
 struct cluster *objects_cluster(struct objects *os) { return os->cluster; }
 struct store *objects_store(struct objects *os) { return os->store; }
 
+struct sought { uint64_t *inos; size_t count, capacity; };
+
+static int note_sought(void *arg, uint64_t ino)
+{
+	struct sought *s = arg;
+	if (s->count == s->capacity) {
+		size_t capacity = s->capacity ? s->capacity * 2 : 64;
+		uint64_t *inos = reallocarray(s->inos, capacity, sizeof(*inos));
+		if (!inos) return -ENOMEM;
+		s->inos = inos;
+		s->capacity = capacity;
+	}
+	s->inos[s->count++] = ino;
+	return 0;
+}
+
+/* The answer that says whom an unlink has orphaned did not come. Once its outcome is known, the state says it. Those that are being made are no such. */
+static void orphans_seek(struct objects *os)
+{
+	struct sought s = { 0 };
+	if (atomic_load(&os->orphans_kept) || !atomic_exchange(&os->orphans_sought, false)) return;
+	uint64_t creations = atomic_load(&os->creations);
+	int r = atomic_load(&os->creating) > 0 ? -EAGAIN : cluster_settle(os->cluster);
+	if (r == 0) r = state_each_orphan(cluster_state(os->cluster, ROOT_INO), note_sought, &s);
+	if (r == 0 && (atomic_load(&os->creating) > 0 || atomic_load(&os->creations) != creations)) r = -EAGAIN;
+	for (size_t i = 0; r == 0 && i < s.count; i++) object_orphaned(os, s.inos[i]);
+	free(s.inos);
+	if (r < 0) atomic_store(&os->orphans_sought, true);
+}
+
 int64_t objects_run_due(struct objects *os)
 {
 	int64_t now = clock_boot_ns(os->clock), half = os->options.commit_interval_ns / 2;
@@ -136,6 +166,7 @@ int64_t objects_run_due(struct objects *os)
 		os->next_sync_ns = clock_boot_ns(os->clock) + half / 2;
 	}
 	absorb_run(os, clock_boot_ns(os->clock) + WORK_NS);
+	orphans_seek(os);
 	int64_t reap_until = clock_boot_ns(os->clock) + WORK_NS;
 	int reaped;
 	do reaped = reap_run(os); while (reaped > 0 && clock_boot_ns(os->clock) < reap_until);

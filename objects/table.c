@@ -254,6 +254,7 @@ void table_forget(struct objects *os, const struct result *result, uint64_t exce
 void table_forget_all(struct objects *os)
 {
 	atomic_store(&os->unsettled, true);
+	atomic_store(&os->orphans_sought, true);
 	LOCK_GUARD(&os->table_lock);
 	struct object *o, *next;
 	HASH_ITER(hh, os->table, o, next) atomic_store(&o->stale, true);

@@ -72,7 +72,7 @@ static bool name_waits(struct objects *os, const struct name *name)
 	return state_find_name(cluster_state(os->cluster, ROOT_INO), name, &ino) == 0 && object_find(os, name, &ino) == -ENOENT;
 }
 
-int object_create(struct objects *os, const struct command_create *create, uint32_t rights, struct reference **ret_reference, struct attributes *ret)
+static int create_object(struct objects *os, const struct command_create *create, uint32_t rights, struct reference **ret_reference, struct attributes *ret)
 {
 	struct command c = { .kind = COMMAND_CREATE, .counts = true, .create = *create };
 	struct result result;
@@ -99,6 +99,17 @@ int object_create(struct objects *os, const struct command_create *create, uint3
 	if (!ret_reference && !(create->flags & CREATE_STREAM_DIRECT)) return 0;
 	struct reference_options options = { .rights = rights };
 	return open_new(os, result.record.ino, &options, ret_reference);
+}
+
+/* Between the command and its maker's hold it looks like one that has been deleted. */
+int object_create(struct objects *os, const struct command_create *create, uint32_t rights, struct reference **ret_reference, struct attributes *ret)
+{
+	if (!create->orphan) return create_object(os, create, rights, ret_reference, ret);
+	atomic_fetch_add(&os->creating, 1);
+	atomic_fetch_add(&os->creations, 1);
+	int r = create_object(os, create, rights, ret_reference, ret);
+	atomic_fetch_sub(&os->creating, 1);
+	return r;
 }
 
 /* R7: a name that is given to an object never shows less than what was written before. */
@@ -133,8 +144,7 @@ int object_link(struct objects *os, uint64_t ino, uint64_t parent, const char *e
 	return r;
 }
 
-/* The last link of ino went with a command that has been applied. */
-static void orphaned(struct objects *os, uint64_t ino)
+void object_orphaned(struct objects *os, uint64_t ino)
 {
 	if (ino == 0) return;
 	struct object *o;
@@ -152,7 +162,7 @@ int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t
 	struct command c = { .kind = COMMAND_UNLINK, .counts = true, .unlink = { .parent = parent, .entry = entry_slice(entry, size), .directory = directory } };
 	struct result result;
 	int r = object_propose(os, NULL, &c, false, &result);
-	if (r == 0) orphaned(os, result.orphaned);
+	if (r == 0) object_orphaned(os, result.orphaned);
 	return r;
 }
 
@@ -160,7 +170,7 @@ int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t
 {
 	struct result result;
 	int r = object_redone(os, NULL, &result);
-	if (r > 0) orphaned(os, result.orphaned);
+	if (r > 0) object_orphaned(os, result.orphaned);
 	if (r != 0) return r < 0 ? r : 0;
 	r = entry_check(new_entry, new_size);
 	if (r < 0) return r == -EEXIST && (flags & RENAME_NOREPLACE) == 0 ? -EBUSY : r;
@@ -175,7 +185,7 @@ int object_rename(struct objects *os, uint64_t parent, const char *entry, size_t
 	struct command c = { .kind = COMMAND_RENAME, .counts = true, .rename = { .parent = parent, .entry = entry_slice(entry, size), .new_parent = new_parent,
 		.new_entry = entry_slice(new_entry, new_size), .flags = flags } };
 	r = object_propose(os, NULL, &c, false, &result);
-	if (r == 0) orphaned(os, result.orphaned);
+	if (r == 0) object_orphaned(os, result.orphaned);
 	return r;
 }
 
@@ -184,7 +194,7 @@ int object_delete(struct objects *os, uint64_t ino)
 	struct command c = { .kind = COMMAND_DELETE, .counts = true, .remove = { .ino = ino } };
 	struct result result;
 	int r = object_propose(os, NULL, &c, false, &result);
-	if (r == 0) orphaned(os, result.orphaned);
+	if (r == 0) object_orphaned(os, result.orphaned);
 	return r;
 }
 

@@ -228,6 +228,35 @@ static void test_unknown_outcome(void)
 	node_close(&node);
 }
 
+/* The answer of an unlink is lost: what it has orphaned is freed by this daemon all the same, and what is held is not. */
+static void test_unknown_unlink(void)
+{
+	struct command_create create = { .kind = KIND_BLOB, .mode = S_IFREG | 0600, .orphan = true, .lifecycle = LIFECYCLE_REFCOUNTED };
+	struct disk_space before, after;
+	struct reference *unnamed;
+	struct attributes a;
+	uint64_t ino;
+
+	node_open(&node);
+	must(object_create(node.objects, &create, RIGHTS, &unnamed, &a), "an object without a name");
+	node_settle(&node);
+	must(disk_space(node.disk, &before), "space");
+	reference_close(make_large("file", &ino));
+	node_settle(&node);
+	refuse(COMMAND_UNLINK, 0, -EIO);
+	refusal.applied = true;
+	is_int(object_unlink(node.objects, ROOT_INO, "file", 4, false), -EIO, "the outcome of an unlink is not known");
+	node_settle(&node);
+	must(disk_space(node.disk, &after), "space");
+	ok(after.free_bytes + 64 * KIB > before.free_bytes, "its bytes are given back");
+	struct record record;
+	is_int(state_get(cluster_state(node.cluster, ino), ino, &record), -ENOENT, "and it is gone");
+	node_write(unnamed, 0, 100, 'u');
+	ok(reference_sync(unnamed) == 0 && node_reads(unnamed, 0, 100, 'u'), "one that is held stays");
+	reference_close(unnamed);
+	node_close(&node);
+}
+
 static void test_clone_of_itself(void)
 {
 	uint64_t ino;
@@ -270,6 +299,7 @@ int main(void)
 {
 	test_end_refused();
 	test_unknown_outcome();
+	test_unknown_unlink();
 	test_clone_of_itself();
 	test_second_command_refused();
 	test_publication_far_behind();
