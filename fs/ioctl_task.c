@@ -1,6 +1,7 @@
 /* Ioctls of tasks. What a task is, is known to tasks/ alone (struct ioctl_tasks); here are rights and references. */
 #include <string.h>
 
+#include "base/fault.h"
 #include "fs/ioctl_calls.h"
 #include "libdios/dios.h"
 
@@ -155,6 +156,8 @@ int ioctl_pause(struct ioctl_context *c, const void *in, void *out, size_t *ret_
 	const struct dios_ioctl_plain *p = in;
 	const struct ioctl_tasks *tasks = c->mount->tasks;
 	uint64_t ino;
+
+	fault_point("fs.pause");
 	int r = steered(c, &ino);
 
 	(void)out;

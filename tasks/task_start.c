@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "tasks/process.h"
 #include "tasks/task.h"
@@ -198,6 +199,7 @@ static void send_go(struct task *task)
 		return;
 	task->sent_go = true;
 	task_save(task);
+	fault_point("tasks.go");
 }
 
 /* Without a freezer a paused task is held here; with one it is frozen. */

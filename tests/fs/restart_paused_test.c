@@ -1,0 +1,73 @@
+/* A task is paused when it has been told to go and before the daemon has heard that it runs; where there is no freezer its first process, which nobody
+ * knows as that yet, is stopped with the others. Resumed, when that one is known, all of it goes on.
+ *
+ * So that the daemon hears nothing, its thread for tasks goes no further once it has told the second task to go. The call to pause kills that daemon. The next
+ * one does the call again before it listens to tasks. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libdios/dios-util.h"
+#include "libdios/dios.h"
+#include "tests/fs/mount.h"
+#include "tests/tap.h"
+
+static dios_ref run_sh(const char *script)
+{
+	const char *const arguments[] = { "sh", "-c", script, NULL };
+	struct dios_run_options o = { .path = "/bin/sh", .arguments = arguments };
+	dios_ref task = -1;
+	int r = dios_run(0, -1, &o, &task);
+
+	ok(r == 0, "a task runs: %s", strerror(-r));
+	return task;
+}
+
+static int state_of(dios_ref task)
+{
+	struct dios_ioctl_info info = { 0 };
+	return dios_info(task, &info) < 0 ? -1 : (int)info.task_state;
+}
+
+static int end_of(dios_ref task)
+{
+	struct dios_wait wait = { .ref = task, .wanted = DIOS_ENDED };
+	struct dios_ioctl_info info = { 0 };
+	int r = dios_select(0, &wait, 1, 60000000000LL);
+
+	if (r < 0 || dios_info(task, &info) < 0)
+		return -1;
+	dios_close(task);
+	return info.exit_status;
+}
+
+static bool exists(void *path) { return access(path, F_OK) == 0; }
+
+int main(void)
+{
+	static char mark[] = "mark";
+	char script[1024];
+	dios_ref blob;
+
+	/* Each kills or waits at its second passage in a daemon's life; the first are spent on others. */
+	setenv("DIOS_FAULT", "tasks.go=wait:2,fs.pause=kill:2", 1);
+	if (!mount_start())
+		return mount_result();
+	setenv("DIOS_MOUNT", mount_point, 1);
+	ok(end_of(run_sh("exit 3")) == 3 << 8, "and ends");
+	ok(put("blob", "x") && dios_open(0, "./blob", DIOS_READ | DIOS_WRITE, &blob) == 0 && dios_pause(0, blob) < 0, "what is no task is not paused");
+	/* It executes, so its first process has said that it runs. */
+	snprintf(script, sizeof(script), "echo >%s/mark; until test -e %s/go; do sleep 0.1; done; exit 7", mount_point, mount_point);
+	dios_ref task = run_sh(script);
+	ok(wait_for(exists, mark), "it is told to go");
+	ok(dios_pause(0, task) == 0 && state_of(task) == DIOS_TASK_PAUSED, "it is paused, and a daemon has died");
+	/* When another has run to its end, all that the first one said has been heard. */
+	ok(end_of(run_sh("exit 4")) == 4 << 8, "and ends");
+	ok(dios_pause(DIOS_RESUME, task) == 0 && put("go", ""), "it is resumed");
+	ok(end_of(task) == 7 << 8, "tasks_a task that was paused at its very beginning goes on");
+	dios_close(blob);
+	return done_testing();
+}
