@@ -96,7 +96,7 @@ void disk_facts_warn(const struct disk_facts *facts, char *sentence, size_t size
 		snprintf(sentence, size, "the %s there is mounted so that fsync does not reach the disk (nobarrier or volatile): after a power cut nothing "
 			"is certain, and the data may be damaged beyond repair; mount it without that option", facts->type);
 	else if (facts->journal == DISK_JOURNAL_NO)
-		snprintf(sentence, size, "the %s there has no journal: after a power cut it must be checked (e2fsck -y /dev/%s) before it is mounted, and a "
-			"block of it that was only half written can take synced files with it; give it a journal while it is not mounted: "
+		snprintf(sentence, size, "the %s there has no journal: after a power cut it must be checked (e2fsck -y /dev/%s) before it is mounted, and "
+			"files that were being written can have lost what was synced of them too; give it a journal while it is not mounted: "
 			"tune2fs -O has_journal /dev/%s", facts->type, device, device);
 }

@@ -10,6 +10,8 @@ import pickle
 import random
 import stat
 
+from lost import read_what_is_left
+
 
 class Wrong(Exception):
     def __init__(self, category, sentence):
@@ -39,7 +41,7 @@ class Context:
 
 class Program:
     def __init__(self, name, seed):
-        self.name, self.seed, self.journal = name, seed, []
+        self.name, self.seed, self.journal, self.lost = name, seed, [], ()
 
     def spawn(self, folder, control, journal_path, stopped):
         """A process that runs it and leaves its journal."""
@@ -70,8 +72,9 @@ class Program:
         and the first `old` altogether."""
         raise NotImplementedError
 
-    def check(self, folder, view):
-        """Which promise is broken is found by asking for less."""
+    def check(self, folder, view, lost=()):
+        """Which promise is broken is found by asking for less. lost: inode numbers of files of which bytes may be unreadable (lost.py)."""
+        self.lost = lost
         try:
             self.examine(folder, view.begun, view.ended, view.old)
             return
@@ -249,19 +252,19 @@ class Files(Program):
                     tree[name] = ('file', rest[0], first)
         return tree
 
-    @staticmethod
-    def scan(folder, below=''):
+    def scan(self, folder, below=''):
         found = {}
         for entry in os.scandir(os.path.join(folder, below)):
             name = os.path.join(below, entry.name)
             st = entry.stat(follow_symlinks=False)
             if stat.S_ISDIR(st.st_mode):
                 found[name] = ('folder',)
-                found.update(Files.scan(folder, name))
+                found.update(self.scan(folder, name))
             elif stat.S_ISLNK(st.st_mode):
                 found[name] = ('symlink', os.readlink(entry.path))
             else:
-                found[name] = ('file', stat.S_IMODE(st.st_mode), read_file(entry.path))
+                content, gone = read_what_is_left(entry.path, self.lost)
+                found[name] = ('file', stat.S_IMODE(st.st_mode), None if gone else content)
         return found
 
     def content_allowed(self, number, content, floor, begun):
@@ -280,7 +283,7 @@ class Files(Program):
             there = found[name]
             if what[:2] != there[:2] or (what[0] != 'file' and what != there):
                 return f'{name} is {there[:2]}, expected {what[:2]}'
-            if what[0] == 'file':
+            if what[0] == 'file' and there[2] is not None:
                 number = what[2]
                 fixed = max([f for f in self.fixed.get(number, []) if f <= at], default=0)
                 if not self.content_allowed(number, there[2], max(floors.get(number, 0), floors[None], fixed), begun):
@@ -381,8 +384,7 @@ class Large(Program):
         for i in range(2):
             self.examine_one(os.path.join(folder, f'large{i}'), [(at, o) for at, o in enumerate(self.journal[:begun], 1) if o[1] == i], durable, old)
 
-    @staticmethod
-    def examine_one(path, operations, durable, old):
+    def examine_one(self, path, operations, durable, old):
         floor = max([at for at, o in operations if o[0] == 'fsync' and at <= durable], default=0)
         if not floor and not os.path.exists(path):
             if any(at <= old for at, _ in operations):
@@ -390,8 +392,10 @@ class Large(Program):
             return
         if not os.path.exists(path):
             raise Wrong('', f'{path} is not there, and was synced by operation {floor}')
-        found, content = read_file(path), bytearray()
+        (found, gone), content = read_what_is_left(path, self.lost), bytearray()
         good = bytearray((len(found) + SECTOR - 1) // SECTOR)
+        for at in gone:
+            good[at // SECTOR:at // SECTOR + 8] = b'\1' * len(good[at // SECTOR:at // SECTOR + 8])
         sizes = set()
         floor, last = max(floor, old), None
         for at, operation in operations + [(1 << 60, None)]:

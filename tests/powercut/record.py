@@ -1,7 +1,11 @@
 """What power_disk wrote down, and images of the disk as a power cut may have left it.
 
 A cut is a flush F and a moment M before the next flush is answered. Everything written before F is on the disk. Of what was written
-between F and M each sector of 512 bytes is there or not, on its own: lost, whole or torn, in any order."""
+between F and M each sector of 512 bytes is there or not, on its own: lost, whole or torn, in any order.
+
+But for one block: the disk's first 4 KiB are written whole or not at all. ext4's superblock is there, 1 KiB with one checksum, which ext4 writes in
+place and trusts the disk to write in one piece, as any with physical sectors of 4 KiB does. Half of it makes `e2fsck -p`, with a journal too, ask a
+person to name another superblock (`e2fsck -b`): that would be a test of e2fsck."""
 import bisect
 import mmap
 import os
@@ -11,6 +15,7 @@ import struct
 WRITE, FLUSH, MARK = 1, 2, 3
 HEADER = struct.Struct('=IIQq')
 SECTOR = 512
+FIRST_BLOCK = 4096      # that are one sector
 SECOND = 1000000000
 
 
@@ -82,6 +87,7 @@ class Images:
 
     def __init__(self, record, base):
         self.record, self.base, self.at = record, base, 0
+        self.story = []            # what became of each write of the last cut
 
     def write(self, fd, event):
         _, size, offset, _, at = event
@@ -96,17 +102,19 @@ class Images:
         self.at = max(self.at, flush)
 
     def tear(self, fd, event, keep):
-        """Each sector of a write is there with probability `keep`; neighbours that are go in one piece."""
+        """Each sector of a write is there with probability `keep`; neighbours that are go in one piece. Says which are."""
         _, size, offset, _, at = event
-        start = None
-        for s in range(0, size + SECTOR, SECTOR):
+        start, kept = None, []
+        first = min(size, max(FIRST_BLOCK - offset, SECTOR))
+        for s in [0, *range(first, size, SECTOR), size]:
             there = s < size and random_of(keep)
             if there and start is None:
                 start = s
             elif not there and start is not None:
-                end = min(s, size)
-                os.pwrite(fd, self.record.log[at + start:at + end], offset + start)
+                os.pwrite(fd, self.record.log[at + start:at + s], offset + start)
+                kept.append(f'{start // SECTOR}-{(s - 1) // SECTOR}')
                 start = None
+        return 'sectors ' + ' '.join(kept) if kept else 'lost'
 
     def make(self, flush, moment, seed, path):
         """The disk at a cut. Returns how many writes were not covered by the flush."""
@@ -115,14 +123,20 @@ class Images:
         GENERATOR.seed(seed)
         keep = GENERATOR.choice([0, 0.1, 0.5, 0.9, 1])
         fd = os.open(path, os.O_WRONLY)
-        unsynced = [e for e in self.record.events[flush:moment + 1] if e[0] == WRITE]
-        for event in unsynced:
+        self.story = [f'writes since flush {flush}, offset size fate:']
+        for number, event in enumerate(self.record.events[flush:moment + 1], flush):
+            if event[0] != WRITE:
+                continue
             if GENERATOR.random() < 0.5:
-                self.tear(fd, event, keep)
+                fate = self.tear(fd, event, keep)
             elif random_of(keep):
                 self.write(fd, event)
+                fate = 'whole'
+            else:
+                fate = 'lost'
+            self.story.append(f'  event {number}: {event[2]} {event[1]} {fate}')
         os.close(fd)
-        return len(unsynced)
+        return len(self.story) - 1
 
 
 GENERATOR = random.Random()
