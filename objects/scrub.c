@@ -99,7 +99,7 @@ static int look_at_row(void *arg, const struct state_row *row)
 {
 	struct row_look *l = arg;
 	struct state *state = cluster_state(l->s->os->cluster, l->ino);
-	_cleanup_buffer_ struct buffer storage;
+	_cleanup_buffer_ struct buffer storage = { .limit = 2 * BLOCK_SIZE };
 	uint8_t block[BLOCK_SIZE];
 	struct state_row now;
 	char file[64];
@@ -111,7 +111,6 @@ static int look_at_row(void *arg, const struct state_row *row)
 	if (r == 0 && crc32c(0, block, row->side_size) == row->side_crc)
 		return 0;
 	/* It may just have been absorbed, and its file be gone. */
-	buffer_init(&storage, 2 * BLOCK_SIZE);
 	if (state_get_row(state, l->ino, row->block, &storage, &now) < 0 || now.version != row->version)
 		return 0;
 	side_path(row->side, file);
