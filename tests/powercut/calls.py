@@ -9,6 +9,7 @@ from lost import read_what_is_left, same
 from programs import Program, Wrong, read_file
 
 READ, WRITE = 1, 2
+BLOB, STREAM = 1, 2
 TOKEN, AT_END, FORCE, RELAXED, TRUNCATE = 0x10000, 0x10000000, 0x8000000, 0x20000000, 0x40000000
 
 
@@ -47,10 +48,11 @@ class Library:
             raise OSError(-r, f'{name}: {os.strerror(-r)}')
         return r
 
-    def create_stream(self, path):
+    def create(self, kind, path):
+        """A reference to it."""
         ref = ctypes.c_int()
-        self.call('dios_create', 0, ctypes.byref(CreateOptions(kind=2, path=path.encode(), mode=0o644)), None, ctypes.byref(ref))
-        os.close(ref.value)
+        self.call('dios_create', 0, ctypes.byref(CreateOptions(kind=kind, path=path.encode(), mode=0o644)), None, ctypes.byref(ref))
+        return ref.value
 
     def publish(self, fd, data, flags):
         """One acquire_write and commit_write."""
@@ -79,7 +81,7 @@ class Published(Program):
 
     def run(self, c):
         library, r = Library(mount_of(c.folder)), c.random
-        fds = [os.open(os.path.join(c.folder, n), os.O_RDWR | os.O_CREAT, 0o644) for n in ('whole', 'grown')]
+        fds = [library.create(BLOB, os.path.join(c.folder, n)) for n in ('whole', 'grown')]
         for i, fd in enumerate(fds):
             c.do(('sync', i), lambda fd=fd: os.fsync(fd))
         for _ in range(self.rounds):
@@ -124,7 +126,7 @@ class Streamed(Program):
     def run(self, c):
         library, r = Library(mount_of(c.folder)), c.random
         path = os.path.join(c.folder, 'stream')
-        c.do(('create',), lambda: library.create_stream(path))
+        c.do(('create',), lambda: os.close(library.create(STREAM, path)))
         lazy, synced = (os.open(path, os.O_WRONLY | os.O_APPEND | flag) for flag in (0, os.O_DSYNC))
         for number in range(self.rounds):
             durable, size = r.random() < 0.4, r.choice([10, 300, 3000, 20000])

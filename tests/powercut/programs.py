@@ -4,7 +4,10 @@ A program is a list of operations, one system call or library call each; its jou
 log says when it began and returned. At a cut an operation may thus be: not begun (nothing of it may be there), under way (it may be there),
 returned (it may be lost, unless a second has passed), durable (returned from fsync and the like: it is there).
 
-check(folder, view) raises Wrong(category, sentence). Categories: durable, second, order, rubbish."""
+check(folder, view) raises Wrong(category, sentence). Categories: durable, second, order, rubbish.
+
+in_place: files are written past the daemon (passthrough = write). Then a file has, as on any file system, each sector as it was after some operation
+since it was last durable, and a size between those before and after one; through the daemon a small file is as it was after one operation."""
 import os
 import pickle
 import random
@@ -40,6 +43,8 @@ class Context:
 
 
 class Program:
+    in_place = False
+
     def __init__(self, name, seed):
         self.name, self.seed, self.journal, self.lost = name, seed, [], ()
 
@@ -273,6 +278,8 @@ class Files(Program):
         since = [(at, c) for at, c in history[required:] if at <= begun]
         if any(c == content for _, c in since):
             return True
+        if self.in_place:
+            return size_allowed(len(content), [len(c) for _, c in since]) and sectors_allowed(content, [c for _, c in since])
         # The kernel may hand over one write in several pieces, first to last.
         return any(is_begun(before, content, self.journal[at - 1]) for (_, before), (at, _) in zip(since, since[1:]))
 
@@ -305,6 +312,19 @@ class Files(Program):
                 return
             why = why or f'against operation {at}: {differs}'
         raise Wrong('', f'no tree of operations {floor} to {begun} is there; {why}')
+
+
+def size_allowed(size, sizes):
+    """Whether it is one of them, or on the way from one to the next."""
+    return size in sizes or any(min(a, b) <= size <= max(a, b) for a, b in zip(sizes, sizes[1:]))
+
+
+def sectors_allowed(found, contents):
+    good = bytearray((len(found) + SECTOR - 1) // SECTOR)
+    last = None
+    for content in contents:
+        last = compare(found, content, good, last)
+    return all(good)
 
 
 def is_begun(before, content, operation):
@@ -396,16 +416,16 @@ class Large(Program):
         good = bytearray((len(found) + SECTOR - 1) // SECTOR)
         for at in gone:
             good[at // SECTOR:at // SECTOR + 8] = b'\1' * len(good[at // SECTOR:at // SECTOR + 8])
-        sizes = set()
+        sizes = []
         floor, last = max(floor, old), None
         for at, operation in operations + [(1 << 60, None)]:
             if at > floor:
                 last = compare(found, content, good, last)
-                sizes.add(len(content))
+                sizes.append(len(content))
             if operation:
                 Large.apply(content, operation)
-        if len(found) not in sizes:
-            raise Wrong('', f'{path} has {len(found)} bytes, expected one of {sorted(sizes)}')
+        if len(found) not in sizes and not (self.in_place and size_allowed(len(found), sizes)):
+            raise Wrong('', f'{path} has {len(found)} bytes, expected one of {sorted(set(sizes))}')
         if not all(good):
             raise Wrong('', f'{path}: sector {good.index(0)} of {len(good)} ({good.count(0)} in all) is not as it was after any operation since {floor}')
 
