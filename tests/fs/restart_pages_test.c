@@ -89,21 +89,67 @@ static bool is_right(void *arg)
 	return has("call");
 }
 
-int main(void)
+/* ---- a commit ---- */
+
+static bool commit(const char *text)
+{
+	struct dios_buffer b;
+	dios_ref ref;
+
+	if (dios_open(0, "./commit", DIOS_READ | DIOS_WRITE, &ref) < 0)
+		return false;
+	int r = dios_acquire_write(0, ref, 0, 4, &b);
+	if (r == 0) {
+		memcpy(b.data, text, 4);
+		r = dios_commit_write(0, ref, &b, 4);
+	}
+	dios_close(ref);
+	return r == 0;
+}
+
+static void *commit_third(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)commit("3rd.");
+}
+
+/* Its bytes come inside the answer, not from a page. */
+static bool third_is_applied(void *arg)
+{
+	struct dios_buffer b;
+
+	if (dios_acquire_read(0, *(dios_ref *)arg, 0, 4, &b) < 0)
+		return false;
+	bool good = b.size == 4 && memcmp(b.data, "3rd.", 4) == 0;
+	return dios_commit_read(DIOS_DISCARD, *(dios_ref *)arg, &b) == 0 && good;
+}
+
+static void committed(void)
+{
+	pthread_t thread;
+	void *done = NULL;
+	dios_ref ref;
+
+	/* The third commit is applied, and not answered, because the kernel has not forgotten the page. */
+	setenv("DIOS_FAULT", "fs.forget=wait:3", 1);
+	ok(chdir("/") == 0 && mount_down() && mount_up() && chdir(mount_point) == 0 && put("commit", "0th."), "a mount");
+	int fd = open("commit", O_RDONLY);
+	volatile const char *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	bool good = dios_open(0, "./commit", DIOS_READ, &ref) == 0 && map[0] == '0' && commit("1st.") && map[0] == '1' && commit("2nd.") && map[0] == '2';
+	ok(good && pthread_create(&thread, NULL, commit_third, NULL) == 0 && wait_for(third_is_applied, &ref) && map[0] == '2',
+		"a daemon is between a commit and its answer");
+	kill(mount_daemon(), SIGKILL);
+	ok(good && pthread_join(thread, &done) == 0 && done && map[0] == '3', "P4_when the next one answers, no page is older than the commit");
+	munmap((void *)(uintptr_t)map, 4096);
+	close(fd);
+	dios_close(ref);
+}
+
+static void appended(void)
 {
 	pthread_t thread;
 	void *written = NULL;
 
-	/* The page is the kernel's, not the object's head. And the second time that pages are to be forgotten, the daemon goes no further. */
-	setenv("DIOS_TEST_PASSTHROUGH", "off", 1);
-	setenv("DIOS_FAULT", "fs.forget=wait:2", 1);
-	if (!mount_start())
-		return mount_result();
-	setenv("DIOS_MOUNT", mount_point, 1);
-	if (!hold_page()) {
-		skip("D1_what the kernel was still to forget it forgets", "no userfaultfd here");
-		return done_testing();
-	}
 	int fd = put("log", "head") ? open("log", O_WRONLY | O_APPEND) : -1;
 	reader = open("log", O_RDONLY);
 	ok(fd >= 0 && pthread_create(&thread, NULL, append_held, &fd) == 0 && page_is_asked_for(), "an append waits for its bytes");
@@ -116,5 +162,20 @@ int main(void)
 	ok(holds("log", "headcallheld"), "both are there");
 	close(fd);
 	close(reader);
+}
+
+int main(void)
+{
+	/* Pages are the kernel's, not the object's head. And the second time that some are to be forgotten, the daemon goes no further. */
+	setenv("DIOS_TEST_PASSTHROUGH", "off", 1);
+	setenv("DIOS_FAULT", "fs.forget=wait:2", 1);
+	if (!mount_start())
+		return mount_result();
+	setenv("DIOS_MOUNT", mount_point, 1);
+	if (hold_page())
+		appended();
+	else
+		skip("D1_what the kernel was still to forget it forgets", "no userfaultfd here");
+	committed();
 	return done_testing();
 }

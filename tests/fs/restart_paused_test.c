@@ -50,7 +50,7 @@ int main(void)
 {
 	static char mark[] = "mark";
 	char script[1024];
-	dios_ref blob;
+	dios_ref blob = -1;
 
 	/* Each kills or waits at its second passage in a daemon's life; the first are spent on others. */
 	setenv("DIOS_FAULT", "tasks.go=wait:2,fs.pause=kill:2", 1);
