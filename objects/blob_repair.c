@@ -103,14 +103,19 @@ static int repair(struct object *o, struct head *head)
 	return head_sync(o->os->store->heads, head);
 }
 
-/* Right away: what is in the cache may not be there for long. */
-static void sync_failed(struct object *o, struct head *head, int error)
+void blob_count_failed_sync(struct object *o, int error)
 {
 	counter_add(&sync_failures, 1);
-	log_error("objects", "sync of a head failed ino=%llu error=%d: what was not committed is written again", (unsigned long long)o->ino, -error);
 	if (error != -ENOSPC && error != -EDQUOT)
 		condition_raise(CONDITION_DISK_FAILING, "the bytes of inode %llu could not be synced: %s", (unsigned long long)o->ino, strerror(-error));
 	o->sync_errors++;
+}
+
+/* Right away: what is in the cache may not be there for long. */
+static void sync_failed(struct object *o, struct head *head, int error)
+{
+	log_error("objects", "sync of a head failed ino=%llu error=%d: what was not committed is written again", (unsigned long long)o->ino, -error);
+	blob_count_failed_sync(o, error);
 	o->verify_rows = true;
 	if (repair(o, head) < 0) log_error("objects", "a head could not be repaired ino=%llu: it is tried again", (unsigned long long)o->ino);
 }

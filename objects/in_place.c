@@ -104,7 +104,7 @@ int in_place_sync(struct object *o)
 			/* There is no other copy: it stays doubtful, each fsync says so, and it is not sealed. */
 			log_error("objects", "sync of a head that is written in place failed ino=%llu error=%d: what was written lately may be lost; copy the file",
 				(unsigned long long)o->ino, -r);
-			o->sync_errors++;
+			blob_count_failed_sync(o, r);
 		}
 		if (r == 0) {
 			o->synced = st;

@@ -226,6 +226,7 @@ int blob_replay(struct objects *os, const struct stage_record *record);   /* at 
 /* blob_repair.c: locked */
 int blob_sync_head(struct object *o, struct head *head);            /* or repairs one that is doubtful */
 int blob_sync_head_unlocked(struct object *o, struct head *head);   /* not locked meanwhile; a doubtful one: -EIO */
+void blob_count_failed_sync(struct object *o, int error);            /* is said by the status, and to each handle once */
 int blob_learn_tail(struct object *o);               /* the checksums of a tail that an earlier daemon wrote */
 void blob_presync(struct object *o);                 /* held, not locked: the tail's bytes reach the disk before its commit */
 

@@ -1,4 +1,5 @@
 /* Syncs of a head that fail (R6): who hears of it, and what is on the disk afterwards. */
+#include "base/condition.h"
 #include "store/store.h"
 #include "tests/objects/sim_node.h"
 
@@ -178,6 +179,43 @@ static void R6_refused_move_and_clone(void)
 	finish(from);
 }
 
+static bool is_in_place(uint64_t ino)
+{
+	struct attributes a;
+
+	must(object_get(node.objects, ino, &a), "attributes");
+	return a.record.in_place;
+}
+
+/* There is no second copy of what is written past the daemon, and nobody can say which of it is on the disk. */
+static void R6_in_place_it_stays_an_error(void)
+{
+	uint64_t ino;
+	struct reference *r = make_large(&ino), *other = node_reference(&node, ino, RIGHTS);
+
+	condition_clear(CONDITION_DISK_FAILING);
+	must(reference_pass(r, true, false, NULL), "pass");
+	node_write(r, 8 * KIB, 20 * KIB, 'b');
+	fail_next_sync(false);
+	is_int(reference_sync(r), -EIO, "R6: a head that is written in place cannot be synced: fsync says so");
+	is_int(reference_sync(r), -EIO, "and goes on saying so, though the next sync of the disk would succeed");
+	is_int(reference_flush(other), -EIO, "close of another handle says so");
+	is_int(reference_flush(other), 0, "once");
+	struct condition_state said;
+	ok(condition_get(CONDITION_DISK_FAILING, &said), "the status says so");
+	reference_close(other);
+	reference_close(r);
+	node_settle(&node);
+	ok(is_in_place(ino), "it is not sealed, also when nobody has it open any more");
+	r = node_reference(&node, ino, RIGHTS);
+	is_int(reference_sync(r), -EIO, "who opens it later is told too");
+	reference_close(r);
+	node_kill(&node);
+	node_settle(&node);
+	ok(!is_in_place(ino), "the next start believes what the disk has, and seals that");
+	finish(node_reference(&node, ino, RIGHTS));
+}
+
 int main(void)
 {
 	R6_failed_sync_is_repaired();
@@ -186,5 +224,6 @@ int main(void)
 	R6_rows_are_written_again();
 	R6_refused_publication();
 	R6_refused_move_and_clone();
+	R6_in_place_it_stays_an_error();
 	return done_testing();
 }
