@@ -34,8 +34,9 @@ def names_only(said, heads):
     return bool(findings) and all((m := FOUND.search(line)) and int(m.group(1)) in heads for line in findings)
 
 
-def read_what_is_left(path, heads):
-    """A file's bytes, and the offsets of its blocks that cannot be read, which only those of the heads may have."""
+def read_what_is_left(path, heads, in_place=False):
+    """A file's bytes, and the offsets of its blocks that cannot be read, which only those of the heads may have. What was being written in place has no
+    checksums that would say so: of it nothing is left that can be relied upon."""
     found, gone = bytearray(), []
     fd = os.open(path, os.O_RDONLY)
     try:
@@ -54,6 +55,8 @@ def read_what_is_left(path, heads):
             found += piece
     finally:
         os.close(fd)
+    if in_place and st.st_ino in heads:
+        gone = list(range(0, st.st_size, BLOCK))
     return bytes(found), gone
 
 

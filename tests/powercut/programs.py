@@ -7,7 +7,9 @@ returned (it may be lost, unless a second has passed), durable (returned from fs
 check(folder, view) raises Wrong(category, sentence). Categories: durable, second, order, rubbish.
 
 in_place: files are written past the daemon (passthrough = write). Then a file has, as on any file system, each sector as it was after some operation
-since it was last durable, and a size between those before and after one; through the daemon a small file is as it was after one operation."""
+since it was last durable, and a size between those before and after one; through the daemon a small file is as it was after one operation.
+stale: and below it is an ext4 without a journal. There a sector that was written since, and not synced, may have what the disk had at that place before,
+and a file that was never synced may be another, deleted one: its name has reached the disk, its inode has not."""
 import os
 import pickle
 import random
@@ -43,7 +45,7 @@ class Context:
 
 
 class Program:
-    in_place = False
+    in_place = stale = False
 
     def __init__(self, name, seed):
         self.name, self.seed, self.journal, self.lost = name, seed, [], ()
@@ -268,7 +270,7 @@ class Files(Program):
             elif stat.S_ISLNK(st.st_mode):
                 found[name] = ('symlink', os.readlink(entry.path))
             else:
-                content, gone = read_what_is_left(entry.path, self.lost)
+                content, gone = read_what_is_left(entry.path, self.lost, self.in_place)
                 found[name] = ('file', stat.S_IMODE(st.st_mode), None if gone else content)
         return found
 
@@ -278,8 +280,10 @@ class Files(Program):
         since = [(at, c) for at, c in history[required:] if at <= begun]
         if any(c == content for _, c in since):
             return True
+        if self.stale and history[required][0] > floor:
+            return True
         if self.in_place:
-            return size_allowed(len(content), [len(c) for _, c in since]) and sectors_allowed(content, [c for _, c in since])
+            return size_allowed(len(content), [len(c) for _, c in since]) and sectors_allowed(content, [c for _, c in since], self.stale)
         # The kernel may hand over one write in several pieces, first to last.
         return any(is_begun(before, content, self.journal[at - 1]) for (_, before), (at, _) in zip(since, since[1:]))
 
@@ -319,11 +323,11 @@ def size_allowed(size, sizes):
     return size in sizes or any(min(a, b) <= size <= max(a, b) for a, b in zip(sizes, sizes[1:]))
 
 
-def sectors_allowed(found, contents):
+def sectors_allowed(found, contents, stale):
     good = bytearray((len(found) + SECTOR - 1) // SECTOR)
     last = None
     for content in contents:
-        last = compare(found, content, good, last)
+        last = compare(found, content, good, last, stale)
     return all(good)
 
 
@@ -412,7 +416,7 @@ class Large(Program):
             return
         if not os.path.exists(path):
             raise Wrong('', f'{path} is not there, and was synced by operation {floor}')
-        (found, gone), content = read_what_is_left(path, self.lost), bytearray()
+        (found, gone), content = read_what_is_left(path, self.lost, self.in_place), bytearray()
         good = bytearray((len(found) + SECTOR - 1) // SECTOR)
         for at in gone:
             good[at // SECTOR:at // SECTOR + 8] = b'\1' * len(good[at // SECTOR:at // SECTOR + 8])
@@ -420,7 +424,7 @@ class Large(Program):
         floor, last = max(floor, old), None
         for at, operation in operations + [(1 << 60, None)]:
             if at > floor:
-                last = compare(found, content, good, last)
+                last = compare(found, content, good, last, self.stale)
                 sizes.append(len(content))
             if operation:
                 Large.apply(content, operation)
@@ -430,8 +434,8 @@ class Large(Program):
             raise Wrong('', f'{path}: sector {good.index(0)} of {len(good)} ({good.count(0)} in all) is not as it was after any operation since {floor}')
 
 
-def compare(found, content, good, last):
-    """Marks the sectors that are the same; those of the last content that have not changed need no second look."""
+def compare(found, content, good, last, changed_too):
+    """Marks the sectors that are the same; those of the last content that have not changed need no second look. changed_too: and those that have."""
     view = bytes(content[:len(found)])
     view += bytes(len(found) - len(view))
     if view != last:
@@ -439,7 +443,8 @@ def compare(found, content, good, last):
             if last is not None and view[s:s + 64 * SECTOR] == last[s:s + 64 * SECTOR]:
                 continue
             for at in range(s, min(s + 64 * SECTOR, len(found)), SECTOR):
-                if view[at:at + SECTOR] == found[at:at + SECTOR]:
+                sector = view[at:at + SECTOR]
+                if sector == found[at:at + SECTOR] or changed_too and last is not None and sector != last[at:at + SECTOR]:
                     good[at // SECTOR] = 1
     return view
 
