@@ -4,6 +4,8 @@
  * outer one (PR_SET_PDEATHSIG, and a look at the parent after it, for the time before), and with process 1 the kernel kills the whole name space. Only the program's end
  * ends a task: what it has left running is killed. */
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -138,13 +140,53 @@ static void program_main(const struct launch *l, int program, const struct hands
 
 /* ---- process 1 --------------------------------------------------------------------------------------------------- */
 
-static void join_cgroups(const struct launch *l)
+/* Moving a process between groups of version 2, or all threads of one in version 1, waits until each processor has passed through the scheduler, 10 ms and more,
+ * unless somebody has just done so. Process 1 is therefore born in the former (born_in: that file of a group), and in the latter moves the one thread that it has. */
+static bool is_born_in(const char *path, const char *born_in) { return born_in && strcmp(path, born_in) == 0; }
+
+static void join_cgroups(const struct launch *l, const char *born_in)
 {
 	for (size_t i = 0; i < l->cgroup_count; i++) {
+		if (is_born_in(l->cgroups[i], born_in))
+			continue;
 		_cleanup_close_ int fd = open(l->cgroups[i], O_WRONLY | O_CLOEXEC);
 		if (fd < 0 || write(fd, "0", 1) != 1)
 			fail(LAUNCH_CGROUP, errno, l->cgroups[i]);
 	}
+}
+
+/* A group that is frozen is joined by a process that has said with whom it dies. */
+static bool is_frozen(int folder)
+{
+	_cleanup_close_ int fd = openat(folder, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
+	char state = '1';
+
+	return fd < 0 || read(fd, &state, 1) != 1 || state != '0';
+}
+
+/* As fork(2). *ret_born_in: where, or NULL. */
+static pid_t fork_in_cgroup(const struct launch *l, const char **ret_born_in)
+{
+	char folder[PATH_MAX];
+
+	*ret_born_in = NULL;
+	for (size_t i = 0; i < l->cgroup_count; i++) {
+		const char *slash = strrchr(l->cgroups[i], '/');
+		if (!slash || strcmp(slash, "/" CGROUP_FILE_2) != 0)
+			continue;
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - l->cgroups[i]), l->cgroups[i]);
+		_cleanup_close_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || is_frozen(fd))
+			break;
+		struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)fd };
+		*ret_born_in = l->cgroups[i];
+		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		if (pid >= 0)
+			return pid;
+		*ret_born_in = NULL;      /* joining it says why not */
+		break;
+	}
+	return fork();
 }
 
 /* How the program ended; orphans of the task that end before it are reaped on the way. */
@@ -188,7 +230,7 @@ static void die_with_parent(int parent_fd)
 	close(parent_fd);
 }
 
-static void init_main(const struct launch *l, int parent_fd)
+static void init_main(const struct launch *l, int parent_fd, const char *born_in)
 {
 	struct usage_counters counters;
 	struct launch_event ended = { .kind = LAUNCH_EXITED };
@@ -196,7 +238,7 @@ static void init_main(const struct launch *l, int parent_fd)
 	struct handshake h;
 
 	die_with_parent(parent_fd);
-	join_cgroups(l);
+	join_cgroups(l, born_in);
 	arrange_mounts(l);
 	daemon_socket = move_high(daemon_socket);
 	int program = open_references(l);
@@ -283,11 +325,12 @@ int main(void)
 		fail(LAUNCH_PROCESS, errno, "pidfd_open");
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID) < 0)
 		fail(LAUNCH_NAMESPACES, errno, "");
-	pid_t init = fork();
+	const char *born_in;
+	pid_t init = fork_in_cgroup(&l, &born_in);
 	if (init < 0)
 		fail(LAUNCH_PROCESS, errno, "fork");
 	if (init == 0)
-		init_main(&l, self);
+		init_main(&l, self, born_in);
 	close(self);
 	wait_outside(init, keeper);
 }

@@ -312,7 +312,8 @@ size_t cgroup_files(const struct cgroups *g, const char *name, const struct cgro
 
 	for (int part = 0; part < PART_COUNT; part++) {
 		bool known = false;
-		if (!part_used(g, part, bounds) || !folder_of(g, part, name, folder) || !join(path, folder, "cgroup.procs"))
+		const char *file = g->part[part].version == 1 ? CGROUP_FILE_1 : CGROUP_FILE_2;
+		if (!part_used(g, part, bounds) || !folder_of(g, part, name, folder) || !join(path, folder, file))
 			continue;
 		for (size_t i = 0; i < count; i++)
 			known |= strcmp(paths[i], path) == 0;

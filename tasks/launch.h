@@ -21,6 +21,8 @@
 
 #define LAUNCH_DESCRIPTION_FD 3
 #define LAUNCH_SOCKET_FD 4
+#define CGROUP_FILE_1 "tasks"          /* of version 1, one thread; a process is moved by it while it has no other */
+#define CGROUP_FILE_2 "cgroup.procs"
 #define LAUNCH_MAX (2u << 20)              /* bytes of a description: arguments, environment and 515 tokens of up to 1,000 characters */
 #define LAUNCH_REFERENCES_MAX 256u         /* inputs; outputs */
 #define LAUNCH_GROUPS_MAX 64u
@@ -54,7 +56,7 @@ struct launch {
 	uint64_t capabilities;             /* the most that it may keep, as bits */
 	struct launch_limit limits[RLIM_NLIMITS];
 	size_t limit_count;                /* 0: the daemon's own */
-	const char *cgroups[LAUNCH_CGROUPS_MAX];   /* files that a process id is written to */
+	const char *cgroups[LAUNCH_CGROUPS_MAX];   /* files of its groups: CGROUP_FILE_1 or _2 in each */
 	size_t cgroup_count;
 	uint32_t parent;                   /* process id of whom the task dies with: the daemon that starts it, or */
 	bool kept;                         /* a process that outlives daemons: the holder */
