@@ -26,6 +26,8 @@ const struct condition_kind condition_kinds[CONDITION_COUNT] = {
 		"delete what is not needed, on the mount or beside the data directory ('du -xh' finds it), or enlarge the file system" },
 	[CONDITION_DISK_NEARLY_FULL] = { "disk-nearly-full", CONDITION_WARNING, "dios goes on until only its reserve is left, and then gives ENOSPC",
 		"delete what is not needed, on the mount or beside the data directory ('du -xh' finds it), or enlarge the file system" },
+	[CONDITION_QUOTA_NEARLY_USED] = { "quota-nearly-used", CONDITION_WARNING, "dios goes on to the limit, and gives EDQUOT for what would grow past it; deleting, cutting and overwriting go on",
+		"delete what is not needed, or raise the limit as root: 'dios quota set --bytes SIZE --objects N'; 'dios quota' shows both" },
 	[CONDITION_INODES_NEARLY_USED] = { "inodes-nearly-used", CONDITION_WARNING, "dios goes on; an object over 64K needs an inode, a smaller one does not",
 		"delete many small files beside the data directory, or move it to a file system with more inodes (mkfs.ext4 -i)" },
 	[CONDITION_COMMIT_FAILING] = { "commit-failing", CONDITION_WARNING, "dios keeps what was written in its staging log and tries again; fsync and close report it",

@@ -98,6 +98,7 @@ struct command_commit {
 	int64_t mtime_ns;                /* 0: the command's time */
 	uint64_t stage_seq;              /* 0: unchanged */
 	bool kill_privilege;
+	bool gives_back;                 /* it gives room back, or must go before what does: no quota refuses it */
 	bool to_head;                    /* the blob moves from inline to a head, whose blocks are described by the tail below */
 	/* blob with a head */
 	const struct command_row *rows; uint32_t row_count;
@@ -149,6 +150,9 @@ struct command_spend { uint8_t once_id[16]; int64_t expiry_ns; };             /*
 struct command_key_put { uint32_t realm, key_id; struct slice sealed; };      /* -EEXIST: another key has this id */
 /* Done again it changes nothing. There is realm 1 so far, with root ROOT_INO. */
 struct command_realm_init { uint32_t realm; uint64_t root; uint32_t mode, uid, gid; struct name name; };
+/* Limits on what all objects of a realm have together; 0: none. From then on what would grow past one is refused with -EDQUOT, whole. What is there
+ * already stays, and what does not grow goes on. -ENOENT: no such realm. */
+struct command_quota { uint32_t realm; uint64_t bytes, objects; };
 struct command_client_gone { uint64_t client; };                              /* forget its remembered results; later commands of it: -EALREADY */
 
 struct command {
@@ -176,6 +180,7 @@ struct command {
 		struct command_key_put key_put;
 		struct command_realm_init realm_init;
 		struct command_client_gone client_gone;
+		struct command_quota quota;
 		struct command_unseal unseal;
 		struct command_seal seal;
 	};

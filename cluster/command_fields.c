@@ -79,6 +79,7 @@ static const struct field fields_commit[] = {
 	F_BOOL(7, struct command_commit, kill_privilege),
 	F_BOOL(8, struct command_commit, to_head),
 	F_U64(9, struct command_commit, tail_block),
+	F_BOOL(10, struct command_commit, gives_back),
 };
 
 static const struct field fields_absorbed[] = {
@@ -173,6 +174,12 @@ static const struct field fields_seal[] = {
 	F_BOOL(9, struct command_seal, unchanged),
 	F_BOOL(10, struct command_seal, to_inline),
 	F_BYTES(11, struct command_seal, content, COMMAND_MAX),
+};
+
+static const struct field fields_quota[] = {
+	F_U32(1, struct command_quota, realm),
+	F_U64(2, struct command_quota, bytes),
+	F_U64(3, struct command_quota, objects),
 };
 
 static const struct command_fields table[] = {

@@ -13,6 +13,7 @@
 #define BLOCK_SIZE 4096u                 /* bytes: unit of rows and checksums */
 #define CRC_BLOCKS 256u                  /* blocks in one checksum entry: 1 MiB of the object */
 #define INLINE_MAX_DEFAULT 65536u        /* bytes: blobs up to this are kept inside the state */
+#define REALM_FIRST 1u                   /* the one realm there is so far */
 #define ROOT_INO 1u                      /* the first realm's root directory: slot 0, counter 1 */
 #define NAME_MAX_BYTES 255u              /* a directory entry's name */
 #define SYMLINK_MAX 4095u

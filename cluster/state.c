@@ -62,6 +62,8 @@ int state_open(struct kv *kv, struct state **ret_state)
 	s->cache = calloc(RECORD_CACHE, sizeof(*s->cache));
 	int r = s->batch && s->cache ? load_applied(s) : -ENOMEM;
 	if (r == 0)
+		r = quota_load(s);
+	if (r == 0)
 		r = results_load(s);
 	if (r < 0) {
 		state_free(s);
@@ -142,6 +144,7 @@ static void note_changes(struct apply *a, const struct command *c)
 		a->s->counter_slot = a->counter_slot;
 		a->s->counter_next = a->counter_next;
 	}
+	quota_note(a);
 	results_note(a, c);
 }
 
@@ -158,6 +161,8 @@ static int run_handler(struct apply *a, const struct command *c)
 {
 	int r = handlers[c->kind](a, c);
 
+	if (r == 0)
+		r = quota_check(a, c);
 	if (r == 0)
 		r = apply_flush_records(a);
 	if (a->fatal < 0)

@@ -70,6 +70,10 @@ bool state_token_revoked(struct state *s, const uint8_t token_id[16]);
 int state_get_key(struct state *s, uint32_t realm, uint32_t key_id, struct buffer *sealed);   /* key_id 0: the newest; sealed form */
 /* Kept up to date by apply; O(1): all records, orphans and directories too; the bytes of their blocks. */
 int state_totals(struct state *s, uint64_t *ret_objects, uint64_t *ret_bytes);
+/* A realm's limits (0: none) and what it has of each, objects in use by nobody but not freed yet included; O(1). -ENOENT: no such realm. */
+struct state_quota { uint64_t bytes, objects; };
+struct state_usage { struct state_quota limit, used; };
+int state_get_usage(const struct state *s, uint32_t realm, struct state_usage *ret_usage);
 uint64_t state_row_count(const struct state *s);    /* rows that no head has absorbed yet, of all objects; O(1) */
 
 #endif

@@ -29,6 +29,7 @@ struct client {
 struct state {
 	struct kv *kv;
 	_Atomic uint64_t index, term, objects, blocks, rows;
+	_Atomic uint64_t quota_bytes, quota_objects;   /* of the one realm; 0: no limit */
 
 	struct record *cache;     /* RECORD_CACHE, by hash of the inode number; ino 0: empty. Never newer than the store */
 	struct lock cache_lock;   /* guards it; only the applier changes it */
@@ -54,6 +55,8 @@ struct apply {
 	int64_t objects, blocks, rows;   /* changes of the totals */
 	uint64_t counter_next;    /* 0: unchanged; else of counter_slot */
 	uint16_t counter_slot;
+	struct state_quota quota; /* the new limits, if quota_set */
+	bool quota_set;
 	uint64_t gone;            /* the client to forget; 0: none */
 	bool overlay;             /* reads see the batch: set by a handler that reads what it wrote */
 };
@@ -101,6 +104,11 @@ int kill_privilege(struct apply *a, struct record *r);
 size_t crcs_encode(const struct state_crcs *e, uint8_t out[static CRC_VALUE_MAX]);
 int crcs_decode(struct slice data, struct state_crcs *ret_crcs);                        /* -EBADMSG */
 int row_decode(uint64_t block, struct slice value, struct state_row *ret_row);          /* -EBADMSG; bytes borrow from value */
+
+/* state_quota.c */
+int quota_load(struct state *s);
+int quota_check(const struct apply *a, const struct command *c);    /* -EDQUOT: what the command would change does not fit */
+void quota_note(const struct apply *a);                          /* after the write: the same in memory */
 
 /* state_results.c */
 enum results_found { RESULT_NEW, RESULT_REMEMBERED, RESULT_STALE };

@@ -321,6 +321,10 @@ static int scan_object(struct scan_state *c, uint32_t slot, enum state_key_type 
 		return 0;
 	case KEY_NAME: scan_name(c, rest, value); return 0;
 	case KEY_TOKEN_KEY: return 0;
+	case KEY_QUOTA:
+		if (slot != 0 || rest.size != 0 || value.size != 16)
+			check_report(c, 0, "the quota cannot be read");
+		return 0;
 	default: break;
 	}
 	if (rest.size < 8 || ino_slot(ino) != slot) {

@@ -57,6 +57,8 @@ static void verdict_stream(struct scan_state *c, const struct seen *o)
 		check_report(c, o->ino, "it begins inside a record, at %" PRIu64, o->stream.start);
 	if (o->hash != 0)
 		check_report(c, o->ino, "its records' bytes don't agree with their sizes");
+	if (o->blocks != (o->stream.end - o->stream.start + 511) / 512)
+		check_report(c, o->ino, "it counts %" PRIu64 " blocks of 512 bytes and has %" PRIu64, o->blocks, (o->stream.end - o->stream.start + 511) / 512);
 	if (o->size != o->stream.end)
 		check_report(c, o->ino, "its size is %" PRIu64 ", but it ends at %" PRIu64, o->size, o->stream.end);
 }

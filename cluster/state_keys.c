@@ -90,6 +90,11 @@ struct state_key key_token_key(uint32_t realm, uint32_t key_id)
 	return k;
 }
 
+struct state_key key_quota(uint32_t realm)
+{
+	return begin(0, realm, KEY_QUOTA);
+}
+
 struct state_key key_ino(enum state_key_type type, uint64_t ino)
 {
 	struct state_key k = key_slot(type, ino_slot(ino));

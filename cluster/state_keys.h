@@ -8,7 +8,6 @@
 
 #include "cluster/record.h"
 
-#define REALM_FIRST 1u           /* the one realm there is so far */
 #define REALM_NONE 0u
 #define STATE_KEY_PREFIX 7u      /* bytes */
 #define STATE_KEY_MAX (STATE_KEY_PREFIX + 8u + NAME_MAX_BYTES)
@@ -38,6 +37,7 @@ enum state_key_type {
 	KEY_TOKEN_KEY = 21,   /* slot 0 of a realm: | key id                     -> sealed key */
 	KEY_RESULT = 22,      /* shard: | client | seq                           -> done_below, result */
 	KEY_IN_PLACE = 23,    /* shard: | ino: unsealed blobs                    -> nothing */
+	KEY_QUOTA = 24,       /* slot 0 of a realm                               -> bytes, objects */
 };
 
 struct state_key { uint16_t size; uint8_t data[STATE_KEY_MAX + 9]; };   /* room for an expiry's key */
@@ -51,6 +51,7 @@ struct state_key key_shard_id(enum state_key_type type, const uint8_t id[16]);
 struct state_key key_expiry(int64_t expiry_ns, const uint8_t id[16], enum state_key_type of);
 struct state_key key_counter(uint16_t slot);
 struct state_key key_name(const struct name *name);
+struct state_key key_quota(uint32_t realm);
 struct state_key key_token_key(uint32_t realm, uint32_t key_id);
 struct state_key key_ino(enum state_key_type type, uint64_t ino);
 struct state_key key_ino_u64(enum state_key_type type, uint64_t ino, uint64_t n);

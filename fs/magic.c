@@ -99,7 +99,12 @@ void magic_reply_object(fuse_req_t req, uint64_t ino, bool owner_only)
 	fuse_reply_entry(req, &entry);
 }
 
-static mode_t file_mode(uint64_t file) { return S_IFREG | (magic_files[file].print && !magic_files[file].private ? 0444 : 0400); }
+static mode_t file_mode(uint64_t file)
+{
+	const struct magic_file *f = &magic_files[file];
+
+	return S_IFREG | (f->print && !f->private ? 0444 : 0400) | (f->write ? 0200 : 0);
+}
 
 static int fixed_mode(uint64_t node, mode_t *ret_mode)
 {
@@ -220,6 +225,23 @@ uint64_t magic_object(struct fs *fs, uint64_t node)
 
 /* ---- files ---- */
 
+void magic_open_control(fuse_req_t req, uint64_t node, uint64_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct handle *h;
+	int r = handle_new(fs->handles, HANDLE_CONTROL, node, ino, &h);
+
+	if (r < 0) {
+		reply_error(req, r);
+		return;
+	}
+	h->entry->uid = fuse_req_ctx(req)->uid;
+	fi->fh = h->fh;
+	fi->direct_io = 1;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		handle_free(fs->handles, h);
+}
+
 void magic_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
@@ -241,6 +263,10 @@ void magic_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 	uint64_t number = node & ~INO_LOCAL_BIT;
 	if (number < FIXED_FILES || number - FIXED_FILES >= magic_file_count) {
 		reply_error(req, EISDIR);
+		return;
+	}
+	if ((fi->flags & O_ACCMODE) == O_WRONLY && magic_files[number - FIXED_FILES].write) {
+		magic_open_control(req, node, node, fi);
 		return;
 	}
 	if ((fi->flags & O_ACCMODE) != O_RDONLY) {
@@ -329,8 +355,25 @@ void magic_read(fuse_req_t req, struct handle *h, size_t size, uint64_t offset)
 	fuse_reply_buf(req, (const char *)out, left);
 }
 
+/* One line a write; a newline at its end is not part of it. Nobody but root gets so far, by the file's mode. */
+static void file_write(fuse_req_t req, struct handle *h, const char *data, size_t size)
+{
+	uint64_t number = (h->entry->node & ~INO_LOCAL_BIT) - FIXED_FILES;
+	size_t line = size > 0 && data[size - 1] == '\n' ? size - 1 : size;
+	int r = number < magic_file_count && magic_files[number].write ? magic_files[number].write(h->fs, data, line) : -EACCES;
+
+	if (r < 0)
+		reply_error(req, r);
+	else
+		fuse_reply_write(req, size);
+}
+
 void magic_write(fuse_req_t req, struct handle *h, const char *data, size_t size, uint64_t offset)
 {
+	if (h->entry->kind == HANDLE_CONTROL && magic_class_of(h->entry->node) == MAGIC_CLASS_FIXED) {
+		file_write(req, h, data, size);
+		return;
+	}
 	if (h->entry->kind == HANDLE_CONTROL) {
 		task_write(req, h, data, size);
 		return;

@@ -18,6 +18,7 @@ struct magic {
 
 /* magic.c */
 void magic_entry(uint64_t node, mode_t mode, struct fuse_entry_param *entry);     /* an entry that the kernel does not keep */
+void magic_open_control(fuse_req_t req, uint64_t node, uint64_t ino, struct fuse_file_info *fi);   /* a file whose writes are commands */
 void magic_reply_entry(fuse_req_t req, uint64_t node, mode_t mode);
 /* A real object under a .dios name: looked up again each time. owner_only: -EACCES for anybody but its owner and root. */
 void magic_reply_object(fuse_req_t req, uint64_t ino, bool owner_only);
@@ -28,7 +29,12 @@ struct magic_listing { fuse_req_t req; char *out; size_t size, used; bool plus; 
 bool magic_list_add(struct magic_listing *l, const char *name, uint64_t ino, mode_t mode, uint64_t cookie);   /* false: full */
 
 /* magic_text.c: the fixed files. */
-struct magic_file { const char *name; int (*print)(struct fs *fs, struct buffer *out) /* NULL: fsck */; bool private /* root's only, as fsck */; };
+struct magic_file {
+	const char *name;
+	int (*print)(struct fs *fs, struct buffer *out);                 /* NULL: fsck */
+	bool private;                                                    /* root's only, as fsck */
+	int (*write)(struct fs *fs, const char *line, size_t size);      /* NULL: nobody writes it; else root, a line a write */
+};
 extern const struct magic_file magic_files[];
 extern const size_t magic_file_count;
 
@@ -38,6 +44,10 @@ void fsck_free(struct fsck *f);
 void fsck_stop(struct fsck *f);                                          /* ends a check that runs; none begins any more */
 int fsck_print_progress(struct fs *fs, struct buffer *out);
 void fsck_open(struct fsck *f, fuse_req_t req, uint64_t node, const struct fuse_file_info *fi);
+
+/* magic_quota.c: .dios/quota */
+int quota_print(struct fs *fs, struct buffer *out);
+int quota_write(struct fs *fs, const char *line, size_t size);
 
 /* magic_name.c: .dios/name */
 void name_lookup(fuse_req_t req, const char *name);

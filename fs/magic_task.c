@@ -182,30 +182,13 @@ int task_text(struct fs *fs, uint64_t node, struct buffer *out)
 	}
 }
 
-static void open_control(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
-{
-	struct fs *fs = fs_of(req);
-	struct handle *h;
-	int r = handle_new(fs->handles, HANDLE_CONTROL, node, task_of(node), &h);
-
-	if (r < 0) {
-		reply_error(req, r);
-		return;
-	}
-	h->entry->uid = fuse_req_ctx(req)->uid;
-	fi->fh = h->fh;
-	fi->direct_io = 1;
-	if (fuse_reply_open(req, fi) == -ENOENT)
-		handle_free(fs->handles, h);
-}
-
 void task_open(fuse_req_t req, uint64_t node, struct fuse_file_info *fi)
 {
 	struct fs *fs = fs_of(req);
 	struct buffer text;
 
 	if (magic_class_of(node) == (enum magic_class)FILE_CTL) {
-		open_control(req, node, fi);
+		magic_open_control(req, node, task_of(node), fi);
 		return;
 	}
 	buffer_init(&text, TEXT_MAX);

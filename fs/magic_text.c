@@ -147,7 +147,7 @@ static int print_status(struct fs *fs, struct buffer *out)
 	if (fs->options.tasks && fs->options.tasks->count)
 		fs->options.tasks->count(fs->options.tasks->arg, &tasks);
 	cluster_get_info(objects_cluster(fs->objects), &info);
-	objects_statfs(fs->objects, &space);
+	(void)disk_space(objects_store(fs->objects)->disk, &space);
 	for (int i = 0; i < 16; i++)
 		snprintf(cluster_id + 2 * i, 3, "%02x", info.cluster_id[i]);
 	buffer_printf(out, "{\n  \"version\": \"%s\",\n  \"daemon_pid\": %d,\n  \"holder_pid\": %d,\n  \"mount\": ", DIOS_VERSION, (int)getpid(),
@@ -182,6 +182,6 @@ void fs_set_scrub(struct fs *fs, struct scrub *scrub) { fs->scrub = scrub; }
 
 const struct magic_file magic_files[] = {
 	{ "nodes", print_nodes }, { "shards", print_shards }, { "stats", print_stats }, { "metrics", print_metrics },
-	{ "config", print_config }, { "version", print_version }, { "status", print_status }, { "fsck", NULL }, { "fsck.progress", fsck_print_progress }, { "damage", print_damage, true },
+	{ "config", print_config }, { "version", print_version }, { "status", print_status }, { "fsck", NULL }, { "fsck.progress", fsck_print_progress }, { "damage", print_damage, true }, { "quota", quota_print, .write = quota_write },
 };
 const size_t magic_file_count = sizeof(magic_files) / sizeof(magic_files[0]);

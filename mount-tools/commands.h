@@ -17,6 +17,7 @@ extern const struct cli_command command_cap_mint, command_cap_narrow, command_ca
 extern const struct cli_command command_run;
 extern const struct cli_command command_ps, command_wait, command_logs, command_pause, command_resume, command_kill;
 extern const struct cli_command command_mapreduce;
+extern const struct cli_command command_quota;
 extern const struct cli_command command_fsck;
 extern const struct cli_command command_version;
 extern const struct cli_command command_help;

@@ -8,7 +8,7 @@ const struct cli_command *const commands[] = {
 	&command_stream_create, &command_stream_append, &command_stream_read, &command_stream_set, &command_stream_end,
 	&command_cap_mint, &command_cap_narrow, &command_cap_show, &command_cap_revoke,
 	&command_run, &command_ps, &command_wait, &command_logs, &command_pause, &command_resume, &command_kill,
-	&command_mapreduce, &command_fsck, &command_version, &command_help,
+	&command_mapreduce, &command_quota, &command_fsck, &command_version, &command_help,
 	NULL,
 };
 

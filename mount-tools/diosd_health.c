@@ -14,6 +14,7 @@
 #define NEARLY_FULL_SHARE 20                 /* of the file system: less than this part is free */
 #define NEARLY_FULL_BYTES (2ull << 30)       /* no more than this, however large it is */
 #define INODES_SHARE 50
+#define QUOTA_SHARE 20                       /* of a limit */
 #define LOG_LONG_BYTES (512ull << 20)        /* eight times what makes it be flushed */
 #define DYING_NS (120 * NS_PER_SECOND)       /* as many starts as are kept within that: it keeps dying */
 #define STEP_NS (2 * NS_PER_SECOND)
@@ -40,7 +41,7 @@ static void look_at_room(struct diosd *d)
 	char free_text[32], total_text[32];
 	struct disk_space space;
 
-	if (objects_statfs(d->objects, &space) < 0 || space.total_bytes == 0)
+	if (disk_space(d->store->disk, &space) < 0 || space.total_bytes == 0)
 		return;
 	uint64_t low = space.total_bytes / NEARLY_FULL_SHARE;
 	low = store_kept_free(d->store) + (low < NEARLY_FULL_BYTES ? low : NEARLY_FULL_BYTES);
@@ -63,6 +64,24 @@ static void look_at_room(struct diosd *d)
 			(unsigned long long)space.free_inodes, (unsigned long long)space.total_inodes);
 	else
 		condition_clear(CONDITION_INODES_NEARLY_USED);
+}
+
+static bool is_nearly_used(uint64_t used, uint64_t limit) { return limit > 0 && (used >= limit || limit - used < limit / QUOTA_SHARE); }
+
+static void look_at_quota(struct diosd *d)
+{
+	char used_text[32], limit_text[32];
+	struct state_usage usage;
+
+	objects_get_usage(d->objects, &usage);
+	if (is_nearly_used(usage.used.bytes, usage.limit.bytes))
+		condition_raise(CONDITION_QUOTA_NEARLY_USED, "the quota of bytes is %s: %s of %s", usage.used.bytes < usage.limit.bytes ? "nearly used" : "used up",
+			size_text(usage.used.bytes, used_text), size_text(usage.limit.bytes, limit_text));
+	else if (is_nearly_used(usage.used.objects, usage.limit.objects))
+		condition_raise(CONDITION_QUOTA_NEARLY_USED, "the quota of objects is %s: %llu of %llu", usage.used.objects < usage.limit.objects ? "nearly used" : "used up",
+			(unsigned long long)usage.used.objects, (unsigned long long)usage.limit.objects);
+	else
+		condition_clear(CONDITION_QUOTA_NEARLY_USED);
 }
 
 static void look_at_file_system(struct diosd *d)
@@ -153,6 +172,7 @@ void diosd_health_look(struct diosd *d)
 		return;
 	d->health.next_look_ns = now_ns + LOOK_INTERVAL_NS;
 	look_at_room(d);
+	look_at_quota(d);
 	look_at_file_system(d);
 	look_at_clock(d, now_ns);
 	look_at_log(d);

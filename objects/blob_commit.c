@@ -174,13 +174,9 @@ int blob_commit(struct object *o, bool durable)
 
 /* ---- changes of shape -------------------------------------------------------------------------------------------- */
 
-int blob_resize(struct object *o, uint64_t size)
+static int resize(struct object *o, uint64_t size)
 {
-	if (size > BLOB_SIZE_MAX) return -EFBIG;
-	int r = in_place_enter(o);
-	if (r < 0) return r;
-	if (o->record.in_place) return in_place_resize(o, size);
-	r = blob_commit(o, false);
+	int r = blob_commit(o, false);
 	if (r < 0) return r;
 	blob_dirty_begin(o);
 	uint64_t old = o->record.size;
@@ -209,6 +205,18 @@ int blob_resize(struct object *o, uint64_t size)
 	if (r == 0) r = plan_propose(&p, size, o->stage_seq, false);
 	plan_done(&p);
 	blob_dirty_clear(o);
+	return r;
+}
+
+int blob_resize(struct object *o, uint64_t size)
+{
+	if (size > BLOB_SIZE_MAX) return -EFBIG;
+	int r = in_place_enter(o);
+	if (r < 0) return r;
+	if (o->record.in_place) return in_place_resize(o, size);
+	o->gives_back = size < blob_size_now(o);
+	r = resize(o, size);
+	o->gives_back = false;
 	return r;
 }
 
@@ -252,14 +260,8 @@ static int zero_inline(struct plan *p, uint64_t offset, uint64_t end, uint64_t s
 	return plan_propose(p, size, p->o->stage_seq, false);
 }
 
-int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size)
+static int zero(struct object *o, uint64_t offset, uint64_t size)
 {
-	if (size == 0) return -EINVAL;
-	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
-	if (!keep_size && offset + size > blob_size_now(o)) {
-		int r = blob_resize(o, offset + size);
-		if (r < 0) return r;
-	}
 	int r = blob_commit(o, false);
 	if (r < 0) return r;
 	uint64_t end = offset + size < o->record.size ? offset + size : o->record.size;
@@ -275,5 +277,19 @@ int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size)
 	if (r == 0 && p.row_count > 0) r = plan_propose(&p, o->record.size, o->stage_seq, false);
 	plan_done(&p);
 	blob_dirty_clear(o);
+	return r;
+}
+
+int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size)
+{
+	if (size == 0) return -EINVAL;
+	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
+	if (!keep_size && offset + size > blob_size_now(o)) {
+		int r = blob_resize(o, offset + size);
+		if (r < 0) return r;
+	}
+	o->gives_back = true;
+	int r = zero(o, offset, size);
+	o->gives_back = false;
 	return r;
 }

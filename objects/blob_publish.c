@@ -273,6 +273,8 @@ int blob_clone(struct object *from, struct object *to)
 {
 	uint64_t begun = CLONE_NOT_BEGUN, none;
 	int r = blob_commit(from, false);
+	/* All of it or nothing, also where it takes more than one command. */
+	if (r == 0 && !quota_has_room(from->os, from->record.blocks * 512)) r = -EDQUOT;
 	if (r < 0) return r;
 	(void)redo_take_place(&begun, &none);
 	if (begun == CLONE_MARKED && (to->record.in_place || to->record.size > 0)) return 0;

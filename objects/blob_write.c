@@ -33,6 +33,7 @@ void blob_dirty_clear(struct object *o)
 	o->moving = o->publishing = false;
 	o->committed_blocks = 0;
 	o->unknown_version = 0;
+	quota_settle(o);
 	table_clear_dirty(o);
 }
 
@@ -258,6 +259,7 @@ ssize_t blob_write_locked(struct object *o, uint64_t offset, const void *data, s
 	if (r < 0) return r;
 	if (o->record.in_place) return in_place_write(o, offset, data, size);
 	r = make_room(o, offset + size);
+	if (r == 0) r = quota_admit(o, offset, size);
 	if (r < 0) return r;
 	blob_dirty_begin(o);
 	if (o->committed_blocks > offset / BLOCK_SIZE) o->committed_blocks = offset / BLOCK_SIZE;

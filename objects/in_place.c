@@ -74,6 +74,7 @@ int in_place_refresh(struct object *o)
 	if (r < 0 && r != -ENOENT) return r;
 	o->record.size = r == 0 ? st.size : 0;
 	o->record.blocks = r == 0 ? st.blocks : 0;
+	quota_note_in_place(o);
 	if (r < 0 || st.mtime_ns == o->record.mtime_ns) return 0;   /* as somebody set it */
 	o->record.mtime_ns = st.mtime_ns;
 	if (o->record.ctime_ns < st.mtime_ns) o->record.ctime_ns = st.mtime_ns;
@@ -212,7 +213,8 @@ int in_place_read(struct object *o, uint64_t offset, void *data, size_t size)
 ssize_t in_place_write(struct object *o, uint64_t offset, const void *data, size_t size)
 {
 	struct head *head;
-	int r = get_head(o, &head);
+	int r = quota_admit_in_place(o, offset, size);
+	if (r == 0) r = get_head(o, &head);
 	if (r < 0) return r;
 	r = done(o, head, disk_pwrite(head_file(head), data, size, offset));
 	return r < 0 ? r : (ssize_t)size;
@@ -230,7 +232,8 @@ int in_place_allocate(struct object *o, int mode, uint64_t offset, uint64_t size
 	bool keep = mode & FALLOC_FL_KEEP_SIZE, punch = mode & ~FALLOC_FL_KEEP_SIZE;
 	uint64_t end = offset + size;
 	struct head *head;
-	int r = get_head(o, &head);
+	int r = punch ? 0 : quota_admit_in_place(o, offset, size);
+	if (r == 0) r = get_head(o, &head);
 	if (r < 0) return r;
 	struct disk_file *file = head_file(head);
 	r = punch ? 0 : disk_allocate(file, offset, size);
@@ -326,6 +329,8 @@ static int pass_locked(struct reference *r, bool write, bool empty, int *ret_fd)
 	struct object *o = r->object;
 	struct heads *heads = o->os->store->heads;
 	if (o->record.kind != KIND_BLOB || o->record.produced != PRODUCED_YES || r->passes) return -EOPNOTSUPP;
+	/* Nobody could refuse what it writes. */
+	if (write && o->passes == 0 && !quota_has_room(o->os, BLOCK_SIZE)) return -EOPNOTSUPP;
 	if (write && !o->record.in_place && !store_has_room(o->os->store, PASS_ROOM)) return -ENOSPC;
 	int e = write ? in_place_begin(o, empty) : pass_read(o);
 	if (e < 0) return e;

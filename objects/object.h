@@ -64,6 +64,8 @@ struct object {
 	uint64_t unknown_version;     /* a commit's outcome is not known: it was carried out if the record has this version; 0: none */
 	uint64_t unknown_blocks;      /* committed_blocks then; UINT64_MAX: all is committed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
+	uint64_t pending, grown;      /* quota.c: bytes that its commits will take at most; by which its head has outgrown what was sealed */
+	bool gives_back;              /* what is being committed goes with room that is given back: no quota refuses it */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
 	uint64_t row_first;           /* the state has no row before this block */
 	bool verify_rows;             /* a sync of the head has failed: rows are read back when they are absorbed */
@@ -145,6 +147,9 @@ struct objects {
 	pthread_cond_t watch_done;
 	struct watched *watches;      /* hash of lists, by ino */
 	_Atomic unsigned watch_count;
+
+	_Atomic uint64_t pending_bytes, grown_bytes;        /* quota.c: of all objects */
+	_Atomic uint64_t committing_bytes, commits_ended;   /* of pending_bytes, what is in commits under way; commits that have ended */
 
 	_Atomic unsigned publishing;  /* commit_writes under way: side files may have no row yet */
 	_Atomic bool sides_wanted;    /* there are side files */
@@ -266,6 +271,15 @@ void unsealed_end(struct objects *os);               /* seals what can be */
 /* head_check.c: locked, sealed, nothing to absorb */
 int head_verify(struct object *o, bool write);       /* -EIO: it is damaged */
 void verify_run(struct objects *os, int64_t until_ns);
+
+/* quota.c: the object locked */
+int quota_admit(struct object *o, uint64_t offset, uint64_t size);            /* before a write is taken in; may commit. -EDQUOT */
+int quota_admit_in_place(struct object *o, uint64_t offset, uint64_t size);
+bool quota_has_room(struct objects *os, uint64_t bytes);
+uint64_t quota_commit_begin(struct object *o);                                /* around each COMMIT; what it returns goes to _end */
+void quota_commit_end(struct object *o, uint64_t begun, uint64_t blocks_before, bool done);
+void quota_settle(struct object *o);                                          /* nothing of it is uncommitted or unsealed any more */
+void quota_note_in_place(struct object *o);                                   /* its record has the head's blocks */
 
 /* blob_absorb.c */
 static inline bool blob_unabsorbed(const struct object *o) { return o->record.rows + o->record.trims > 0; }

@@ -77,7 +77,9 @@ int object_delete(struct objects *os, uint64_t ino);       /* as its lifecycle s
 int object_read_link(struct objects *os, uint64_t ino, struct buffer *target);
 /* Calls back in cookie order after `after`; "." and ".." not included. A non-zero return of each() ends it with 0. */
 int object_read_directory(struct objects *os, uint64_t ino, uint64_t after, int (*each)(void *arg, const struct state_entry *entry), void *arg);
-int objects_statfs(struct objects *os, struct disk_space *ret_space);
+int objects_statfs(struct objects *os, struct disk_space *ret_space);   /* as users see it: a quota that is less than the disk */
+void objects_get_usage(struct objects *os, struct state_usage *ret_usage);   /* with what has grown in place */
+int objects_set_quota(struct objects *os, const struct state_quota *quota);
 /* All objects of the realm in name order, after `after` (NULL: from the first); each() non-zero ends it with 0. */
 int objects_each(struct objects *os, const struct name *after, int (*each)(void *arg, const struct record *record), void *arg);
 

@@ -110,6 +110,7 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	c->size = size;
 	c->mtime_ns = o->mtime_now_ns;
 	c->stage_seq = stage_seq;
+	c->gives_back = o->gives_back;
 	c->to_head = o->moving && o->record.place == PLACE_INLINE;
 	if (p->row_count > 1) qsort(p->rows, p->row_count, sizeof(*p->rows), by_block);
 	c->rows = p->rows;
@@ -121,8 +122,9 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	/* Before: also if the outcome stays unknown, absorbing begins early enough. */
 	if (p->row_count > 0 && p->rows[0].block < o->row_first) o->row_first = p->rows[0].block;
 	struct result result;
-	uint64_t version = o->record.version;
+	uint64_t version = o->record.version, blocks = o->record.blocks, pending = quota_commit_begin(o);
 	int r = object_propose(o->os, o, &p->command, durable, &result);
+	quota_commit_end(o, pending, blocks, r == 0);
 	if (r == -EIO) {
 		o->unknown_version = version + 1;
 		o->unknown_blocks = UINT64_MAX;

@@ -217,6 +217,7 @@ int seal_try(struct object *o)
 	int r = seal_unwritten(o);
 	if (r < 0) return r;
 	counter_add(&sealed, 1);
+	quota_settle(o);
 	if (o->leftover == 0) unsealed_remove(o);
 	/* A mapping's stores are not seen by the kernel's copy of the attributes. */
 	bool known = told.mtime_ns == o->record.mtime_ns && told.size == o->record.size;

@@ -44,6 +44,7 @@ static void release_staged(void *arg, struct stage_place place)
 static void object_free(struct object *o)
 {
 	assert(!o->in_dirty_list && o->opens == 0);
+	quota_settle(o);
 	extents_done(&o->dirty);
 	free(o->notes);
 	tail_done(&o->tail);

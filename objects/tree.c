@@ -209,8 +209,6 @@ int object_read_directory(struct objects *os, uint64_t ino, uint64_t after, int 
 	return r < 0 ? r : 0;
 }
 
-int objects_statfs(struct objects *os, struct disk_space *ret_space) { return disk_space(os->store->disk, ret_space); }
-
 struct each_record { struct objects *os; int (*each)(void *arg, const struct record *record); void *arg; };
 
 static int each_name(void *arg, const struct name *name, uint64_t ino)

@@ -49,6 +49,7 @@ static void fill_small(struct command *c)
 	case COMMAND_KEY_PUT:  c->key_put = (struct command_key_put){ .realm = 1, .key_id = 2, .sealed = bytes }; break;
 	case COMMAND_REALM_INIT: c->realm_init = (struct command_realm_init){ .realm = 1, .root = 1, .mode = 0755, .uid = 1, .gid = 2, .name = name_one }; break;
 	case COMMAND_CLIENT_GONE: c->client_gone.client = UINT64_MAX; break;
+	case COMMAND_QUOTA:    c->quota = (struct command_quota){ .realm = 1, .bytes = UINT64_MAX, .objects = 300 }; break;
 	case COMMAND_UNSEAL:   c->unseal.ino = 2; break;
 	case COMMAND_SEAL:
 		c->seal = (struct command_seal){ .ino = 2, .size = 1ull << 50, .mtime_ns = -7, .block = 3, .count = 1ull << 40, .crcs = bytes, .present = { some_bytes, 4 },
@@ -74,7 +75,7 @@ bool full_command(unsigned kind, struct command *c)
 		break;
 	case COMMAND_COMMIT:
 		c->commit = (struct command_commit){ .ino = 2, .check_version = true, .base_version = 3, .size = 1ull << 50, .mtime_ns = -7, .stage_seq = 11, .kill_privilege = true,
-			.to_head = true, .rows = rows, .row_count = 3, .holes = holes, .hole_count = 2, .tail_block = 12, .tail_crcs = crcs, .tail_count = 9, .tail_present = present,
+			.gives_back = true, .to_head = true, .rows = rows, .row_count = 3, .holes = holes, .hole_count = 2, .tail_block = 12, .tail_crcs = crcs, .tail_count = 9, .tail_present = present,
 			.patches = patches, .patch_count = 2 };
 		break;
 	case COMMAND_ABSORBED:
@@ -115,7 +116,7 @@ static bool same_create(const struct command_create *a, const struct command_cre
 
 static bool same_commit(const struct command_commit *a, const struct command_commit *b)
 {
-	if (!(SAME(ino) && SAME(check_version) && SAME(base_version) && SAME(size) && SAME(mtime_ns) && SAME(stage_seq) && SAME(kill_privilege) && SAME(to_head) &&
+	if (!(SAME(ino) && SAME(check_version) && SAME(base_version) && SAME(size) && SAME(mtime_ns) && SAME(stage_seq) && SAME(kill_privilege) && SAME(gives_back) && SAME(to_head) &&
 	      SAME(row_count) && SAME_LIST(holes, hole_count) && SAME(tail_block) && SAME_LIST(tail_crcs, tail_count) && SAME(patch_count)))
 		return false;
 	if (!a->tail_present != !b->tail_present || (a->tail_present && memcmp(a->tail_present, b->tail_present, (a->tail_count + 7) / 8) != 0))
@@ -148,6 +149,7 @@ static bool same_small(const struct command *a, const struct command *b)
 	case COMMAND_KEY_PUT:  return SAME(key_put.realm) && SAME(key_put.key_id) && SAME_BYTES(key_put.sealed);
 	case COMMAND_REALM_INIT: return SAME(realm_init.realm) && SAME(realm_init.root) && SAME(realm_init.mode) && SAME(realm_init.uid) && SAME(realm_init.gid) && SAME_ARRAY(realm_init.name);
 	case COMMAND_CLIENT_GONE: return SAME(client_gone.client);
+	case COMMAND_QUOTA:    return SAME(quota.realm) && SAME(quota.bytes) && SAME(quota.objects);
 	case COMMAND_UNSEAL:   return SAME(unseal.ino);
 	case COMMAND_SEAL:     return SAME(seal.ino) && SAME(seal.size) && SAME(seal.mtime_ns) && SAME(seal.block) && SAME(seal.count) && SAME_BYTES(seal.crcs) &&
 		SAME_BYTES(seal.present) && SAME(seal.done) && SAME(seal.unchanged) && SAME(seal.to_inline) && SAME_BYTES(seal.content);
