@@ -48,6 +48,26 @@ void proposer_forget(struct proposer *p, uint64_t ino)
 	memset(&p->heads[i], 0, sizeof(p->heads[i]));
 }
 
+struct proposer_head proposer_keep(struct proposer *p, uint64_t ino)
+{
+	size_t i = head_index(p, ino);
+	struct proposer_head head = { .bytes = malloc(p->heads[i].size + 1), .size = p->heads[i].size };
+
+	assert(head.bytes);
+	if (head.size > 0)
+		memcpy(head.bytes, p->heads[i].bytes, head.size);
+	return head;
+}
+
+void proposer_put_back(struct proposer *p, uint64_t ino, const struct proposer_head *head)
+{
+	size_t i = head_index(p, ino);
+
+	if (head->size > 0)
+		memcpy(p->heads[i].bytes, head->bytes, head->size);
+	p->heads[i].size = head->size;
+}
+
 static void head_write(struct proposer *p, uint64_t ino, uint64_t block, const uint8_t *bytes)
 {
 	size_t i = head_index(p, ino), end = (block + 1) * BLOCK_SIZE;

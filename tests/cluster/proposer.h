@@ -20,6 +20,10 @@ int proposer_write(struct proposer *p, uint64_t ino, uint64_t offset, const uint
 int proposer_resize(struct proposer *p, uint64_t ino, uint64_t size);
 int proposer_zero(struct proposer *p, uint64_t ino, uint64_t offset, uint64_t size);
 int proposer_absorb(struct proposer *p, uint64_t ino);           /* all trims and rows, and reports a part of them */
+/* A head as it is now, and as it was: what a refused commit wrote into it is no part of the blob. */
+struct proposer_head { uint8_t *bytes; size_t size; };
+struct proposer_head proposer_keep(struct proposer *p, uint64_t ino);
+void proposer_put_back(struct proposer *p, uint64_t ino, const struct proposer_head *head);
 void proposer_forget(struct proposer *p, uint64_t ino);          /* the blob was reaped */
 /* The content as a reader finds it: inline, rows, heads, holes; every checksum verified. Returns `size` bytes that the caller frees; NULL
  * and a sentence in *ret_wrong if something does not fit. */

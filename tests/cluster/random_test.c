@@ -1,5 +1,5 @@
 /* Random operations on a tree of directories and blobs, through the state machine and on the plain model (model.h): the same errors, the
- * same tree, the same bytes. Then the log is replayed: into an empty store, and from a flushed state after a crash. All stores must
+ * same tree, the same bytes; a quota comes, goes and changes meanwhile, and refuses what does not fit, and nothing else. Then the log is replayed: into an empty store, and from a flushed state after a crash. All stores must
  * hold the same bytes.
  *
  * random_test [--seeds N] [--start S] [--steps N]: a seed is one run; the first that fails is printed, and fails again. */
@@ -19,6 +19,7 @@ struct run {
 	struct model m;
 	struct proposer p;
 	struct random_seeded random;
+	struct state_quota quota;      /* as it was set */
 	char wrong[200];
 };
 
@@ -71,6 +72,36 @@ static unsigned object_count(const struct model *m)
 	return count;
 }
 
+static struct state_quota used(struct run *r)
+{
+	struct state_usage usage = { 0 };
+
+	same(r, state_get_usage(r->f.state, REALM_FIRST, &usage), 0, "usage");
+	if (usage.limit.bytes != r->quota.bytes || usage.limit.objects != r->quota.objects)
+		fail(r, "another quota than was set", usage.limit.bytes, usage.limit.objects);
+	return usage.used;
+}
+
+static void apply_quota_of(struct run *r, struct state_quota quota)
+{
+	struct command c = { .kind = COMMAND_QUOTA, .quota = { .realm = REALM_FIRST, .bytes = quota.bytes, .objects = quota.objects } };
+
+	same(r, fixture_apply(&r->f, &c), 0, "quota");
+	r->quota = quota;
+}
+
+/* Near what is used, above or below, or none. */
+static void step_quota(struct run *r)
+{
+	struct state_quota now = used(r), quota = { 0 };
+
+	if (below(r, 3))
+		quota.bytes = now.bytes / 2 + below(r, now.bytes + 300000) + 1;
+	if (below(r, 3) == 0)
+		quota.objects = now.objects + below(r, 8);
+	apply_quota_of(r, quota);
+}
+
 static void step_create(struct run *r)
 {
 	static const struct { enum object_kind kind; enum model_kind model; uint32_t mode; } kinds[] = {
@@ -82,6 +113,8 @@ static void step_create(struct run *r)
 		return;
 	k = k < 6 ? 0 : k < 9 ? 1 : 2;
 	int want = model_can_create(&r->m, parent, name);
+	if (want == 0 && r->quota.objects > 0 && object_count(&r->m) >= r->quota.objects)
+		want = -EDQUOT;
 	same(r, fixture_create(&r->f, parent, name, kinds[k].kind, &ino), want, "create");
 	if (want == 0)
 		model_create(&r->m, parent, name, kinds[k].model, kinds[k].mode, ino);
@@ -114,6 +147,44 @@ static uint64_t pick_size(struct run *r, uint64_t most)
 	return below(r, 4) == 0 ? size / BLOCK_SIZE * BLOCK_SIZE : size;
 }
 
+struct blob_change { enum { CHANGE_WRITE, CHANGE_RESIZE, CHANGE_ZERO } kind; uint64_t ino, offset, size; const uint8_t *data; };
+
+static int propose(struct run *r, const struct blob_change *c)
+{
+	switch (c->kind) {
+	case CHANGE_WRITE:  return proposer_write(&r->p, c->ino, c->offset, c->data, c->size);
+	case CHANGE_RESIZE: return proposer_resize(&r->p, c->ino, c->size);
+	default:            return proposer_zero(&r->p, c->ino, c->offset, c->size);
+	}
+}
+
+/* What is refused did not fit: done again, with the same luck, without the quota, it is past it. */
+static int propose_within_quota(struct run *r, const struct blob_change *c)
+{
+	uint64_t before = used(r).bytes, size = fixture_record(&r->f, c->ino).size;
+	struct state_quota quota = r->quota;
+	struct random_seeded luck = r->random;
+	struct proposer_head head = proposer_keep(&r->p, c->ino);
+	int got = propose(r, c);
+
+	if (got == -EDQUOT)
+		proposer_put_back(&r->p, c->ino, &head);
+	free(head.bytes);
+	if (got == 0 && quota.bytes > 0 && used(r).bytes > before && used(r).bytes > quota.bytes)
+		fail(r, "it grows past the quota", used(r).bytes, quota.bytes);
+	if (got != -EDQUOT)
+		return got;
+	if (quota.bytes == 0 || used(r).bytes != before || (c->kind == CHANGE_RESIZE && c->size <= size) || c->kind == CHANGE_ZERO)
+		fail(r, "a quota refuses what is none of its business", before, quota.bytes);
+	apply_quota_of(r, (struct state_quota){ 0 });
+	r->random = luck;
+	got = propose(r, c);
+	if (used(r).bytes <= quota.bytes)
+		fail(r, "a quota refuses what fits", used(r).bytes, quota.bytes);
+	apply_quota_of(r, quota);
+	return got;
+}
+
 static void step_blob(struct run *r)
 {
 	uint64_t ino = pick(r, MODEL_FILE);
@@ -124,20 +195,26 @@ static void step_blob(struct run *r)
 	uint64_t kind = below(r, 10), offset = below(r, 2) ? o->size : pick_size(r, FILE_MAX);
 	if (offset > FILE_MAX - 1)
 		offset = FILE_MAX - 1;
+	struct blob_change c = { .ino = ino, .offset = offset };
 	if (kind < 6) {
 		size_t size = pick_size(r, FILE_MAX - offset - 1) + 1;
 		uint8_t *data = malloc(size);
 		random_fill(&r->random.source, data, size < 64 ? size : 64);
 		for (size_t i = 64; i < size; i++)
 			data[i] = (uint8_t)(data[i - 64] + i / 4096);
-		same(r, proposer_write(&r->p, ino, offset, data, size), model_write(&r->m, ino, offset, data, size), "write");
+		c.kind = CHANGE_WRITE;
+		c.size = size;
+		c.data = data;
+		same(r, propose_within_quota(r, &c), model_write(&r->m, ino, offset, data, size), "write");
 		free(data);
 	} else if (kind < 8) {
-		uint64_t size = below(r, 5) == 0 ? 0 : pick_size(r, FILE_MAX);
-		same(r, proposer_resize(&r->p, ino, size), model_resize(&r->m, ino, size), "resize");
+		c.kind = CHANGE_RESIZE;
+		c.size = below(r, 5) == 0 ? 0 : pick_size(r, FILE_MAX);
+		same(r, propose_within_quota(r, &c), model_resize(&r->m, ino, c.size), "resize");
 	} else {
-		uint64_t size = pick_size(r, FILE_MAX);
-		same(r, proposer_zero(&r->p, ino, offset, size), model_zero(&r->m, ino, offset, size), "zero");
+		c.kind = CHANGE_ZERO;
+		c.size = pick_size(r, FILE_MAX);
+		same(r, propose_within_quota(r, &c), model_zero(&r->m, ino, offset, c.size), "zero");
 	}
 }
 
@@ -298,8 +375,10 @@ static bool run_seed(uint64_t seed, unsigned steps)
 			step_blob(r);
 		else if (what < 94)
 			step_absorb(r);
-		else if (what < 99)
+		else if (what < 98)
 			step_reap(r);
+		else if (what < 99)
+			step_quota(r);
 		else
 			fixture_reopen(&r->f);
 		r->f.done_below = r->f.seq > 5 ? r->f.seq - below(r, 5) : 0;

@@ -180,6 +180,8 @@ static void other_ino(struct record *r) { r->ino++; }
 
 static void test_records(struct fixture *f)
 {
+	damage(f, "a quota that is cut", key_quota(REALM_FIRST), "half", 4, 0, "the quota cannot be read");
+	damage_record(f, "a stream's blocks", stream, more_blocks, "it counts 2 blocks of 512 bytes and has 1");
 	damage_record(f, "a link too many", inside, more_links, "it counts 3 links and has 2");
 	damage_record(f, "a directory's link too many", folder, more_links, "it counts 4 links and has 3");
 	damage_record(f, "another name", inside, other_name, "nothing leads from its name to it");
