@@ -332,6 +332,7 @@ int blob_replay(struct objects *os, const struct stage_record *record)
 	blob_dirty_begin(o);
 	o->dirty_since_ns = 0;   /* nobody knows how long it has waited: it is due */
 	r = record->kind == STAGE_SIZE ? note_keep(o, record->place) : replay_extent(o, record);
+	if (r == 0 && record->kind != STAGE_SIZE) quota_note_replayed(o, record->offset, record->size);
 	if (r == 0) {
 		uint64_t end = record->kind == STAGE_SIZE ? record->offset : record->offset + record->size;
 		if (end > o->size_now) o->size_now = end;

@@ -275,8 +275,9 @@ void verify_run(struct objects *os, int64_t until_ns);
 /* quota.c: the object locked */
 int quota_admit(struct object *o, uint64_t offset, uint64_t size);            /* before a write is taken in; may commit. -EDQUOT */
 int quota_admit_in_place(struct object *o, uint64_t offset, uint64_t size);
+void quota_note_replayed(struct object *o, uint64_t offset, uint64_t size);   /* as taken in by an earlier daemon */
 bool quota_has_room(struct objects *os, uint64_t bytes);
-uint64_t quota_commit_begin(struct object *o);                                /* around each COMMIT; what it returns goes to _end */
+uint64_t quota_commit_begin(struct object *o);                                /* around each COMMIT and SEAL; what it returns goes to _end */
 void quota_commit_end(struct object *o, uint64_t begun, uint64_t blocks_before, bool done);
 void quota_settle(struct object *o);                                          /* nothing of it is uncommitted or unsealed any more */
 void quota_note_in_place(struct object *o);                                   /* its record has the head's blocks */

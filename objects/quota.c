@@ -5,7 +5,7 @@
  * taken if what is used, has grown and is pending leave room for it. Where the bounds leave none, the object is committed, and what is
  * written over blocks that are there takes nothing.
  *
- * A commit is counted twice while it is under way: as used by apply, and as pending until we hear of it. So what is under way is left out where
+ * A commit, or sealing, is counted twice while it is under way: as used by apply, and as pending or grown until we hear of it. So what is under way is left out where
  * a write would be refused: none is refused that has room, and apply decides about one that was taken wrongly. */
 #include "objects/object.h"
 
@@ -140,6 +140,14 @@ int quota_admit(struct object *o, uint64_t offset, uint64_t size)
 	return r < 0 ? r : take(o, growth) ? 0 : refuse();
 }
 
+void quota_note_replayed(struct object *o, uint64_t offset, uint64_t size)
+{
+	if (usage_of(o->os).limit.bytes == 0 || size == 0) return;
+	uint64_t more = growth_bound(o, offset, offset + size) - o->pending;
+	atomic_fetch_add(&o->os->pending_bytes, more);
+	o->pending += more;
+}
+
 /* What has no room may go over what is there: the head's holes are the disk's to know. */
 int quota_admit_in_place(struct object *o, uint64_t offset, uint64_t size)
 {
@@ -167,14 +175,16 @@ static void give_back(_Atomic uint64_t *sum, uint64_t *of, uint64_t bytes)
 
 uint64_t quota_commit_begin(struct object *o)
 {
-	if (o->pending > 0) atomic_fetch_add(&o->os->committing_bytes, o->pending);
-	return o->pending;
+	uint64_t bytes = o->pending + o->grown;
+	if (bytes > 0) atomic_fetch_add(&o->os->committing_bytes, bytes);
+	return bytes;
 }
 
 void quota_commit_end(struct object *o, uint64_t begun, uint64_t blocks_before, bool done)
 {
 	struct objects *os = o->os;
 	if (done) give_back(&os->pending_bytes, &o->pending, above(o->record.blocks, blocks_before) * 512);
+	if (done && !o->record.in_place) give_back(&os->grown_bytes, &o->grown, UINT64_MAX);
 	if (begun == 0) return;
 	atomic_fetch_add(&os->commits_ended, 1);
 	atomic_fetch_sub(&os->committing_bytes, begun);

@@ -51,7 +51,10 @@ static int propose(struct object *o, struct command_seal *seal)
 {
 	struct command c = { .kind = COMMAND_SEAL, .seal = *seal };
 	struct result result;
-	return object_propose(o->os, o, &c, false, &result);
+	uint64_t counted = quota_commit_begin(o), blocks = o->record.blocks;
+	int r = object_propose(o->os, o, &c, false, &result);
+	quota_commit_end(o, counted, blocks, r == 0);
+	return r;
 }
 
 /* What is known so far; the blocks from there up to `end` are a hole. */
@@ -217,7 +220,6 @@ int seal_try(struct object *o)
 	int r = seal_unwritten(o);
 	if (r < 0) return r;
 	counter_add(&sealed, 1);
-	quota_settle(o);
 	if (o->leftover == 0) unsealed_remove(o);
 	/* A mapping's stores are not seen by the kernel's copy of the attributes. */
 	bool known = told.mtime_ns == o->record.mtime_ns && told.size == o->record.size;
