@@ -90,12 +90,25 @@ static uint64_t next_changed_block(const struct object *o, uint64_t block)
 	return x->offset / BLOCK_SIZE > block ? x->offset / BLOCK_SIZE : block;
 }
 
+/* Of a blob with a head, as committed. Zeros are not written into a hole: that takes room, which nobody counts on. */
+static int is_hole(struct object *o, uint64_t block, bool *ret_hole)
+{
+	struct state_crcs crcs;
+	unsigned i = block % CRC_BLOCKS;
+	int r = state_get_crcs(cluster_state(o->os->cluster, o->ino), o->ino, block / CRC_BLOCKS, &crcs);
+	if (r < 0 && r != -ENOENT) return r;
+	*ret_hole = r < 0 || !(crcs.present[i / 8] >> (i % 8) & 1);
+	return 0;
+}
+
 /* The block that the old size cuts, if the blob grows past it and it is not dirty itself: what the head holds past the old size has
  * never been part of the blob. */
-static bool cut_is_due(const struct object *o)
+static bool cut_is_due(struct object *o)
 {
 	uint64_t cut = o->record.size / BLOCK_SIZE;
-	return o->record.place == PLACE_HEAD && o->size_now > o->record.size && o->record.size % BLOCK_SIZE != 0 && next_changed_block(o, cut) != cut;
+	bool hole = false;
+	if (o->record.place != PLACE_HEAD || o->size_now <= o->record.size || o->record.size % BLOCK_SIZE == 0 || next_changed_block(o, cut) == cut) return false;
+	return is_hole(o, cut, &hole) < 0 || !hole;
 }
 
 /* Rows are bounded: past that a commit waits until the head has taken them. */
@@ -174,6 +187,21 @@ int blob_commit(struct object *o, bool durable)
 
 /* ---- changes of shape -------------------------------------------------------------------------------------------- */
 
+/* The block that an end cuts, with zeros behind it. */
+static int plan_cut(struct plan *p, uint64_t edge)
+{
+	struct object *o = p->o;
+	size_t used = edge % BLOCK_SIZE;
+	bool hole = false;
+	int r = is_hole(o, edge / BLOCK_SIZE, &hole);
+	if (r < 0 || hole) return r;
+	uint8_t *bytes = malloc(used);
+	r = bytes ? blob_read_committed(o, edge - used, bytes, used) : -ENOMEM;
+	if (r == 0) return plan_add_row(p, edge / BLOCK_SIZE, bytes, used);
+	free(bytes);
+	return r;
+}
+
 static int resize(struct object *o, uint64_t size)
 {
 	int r = blob_commit(o, false);
@@ -195,13 +223,7 @@ static int resize(struct object *o, uint64_t size)
 	plan_init(&p, o);
 	uint64_t edge = size < old ? size : old;
 	/* The block that an end cuts is written anew, so that nothing comes back that was cut or never part of the blob. */
-	if (o->record.place == PLACE_HEAD && edge % BLOCK_SIZE != 0 && size != old) {
-		size_t used = edge % BLOCK_SIZE;
-		uint8_t *bytes = malloc(used);
-		r = bytes ? blob_read_committed(o, edge - used, bytes, used) : -ENOMEM;
-		if (r == 0) r = plan_add_row(&p, edge / BLOCK_SIZE, bytes, used);
-		else free(bytes);
-	}
+	if (o->record.place == PLACE_HEAD && edge % BLOCK_SIZE != 0 && size != old) r = plan_cut(&p, edge);
 	if (r == 0) r = plan_propose(&p, size, o->stage_seq, false);
 	plan_done(&p);
 	blob_dirty_clear(o);
@@ -224,9 +246,12 @@ static int zero_row(struct plan *p, uint64_t offset, uint64_t size, uint64_t blo
 {
 	uint64_t block = offset / BLOCK_SIZE;
 	size_t used = plan_block_used(block, blob_size);
+	bool hole = false;
+	int r = is_hole(p->o, block, &hole);
+	if (r < 0 || hole) return r;
 	uint8_t *bytes = calloc(1, BLOCK_SIZE);
 	if (!bytes) return -ENOMEM;
-	int r = blob_read_committed(p->o, block * BLOCK_SIZE, bytes, used);
+	r = blob_read_committed(p->o, block * BLOCK_SIZE, bytes, used);
 	if (r < 0) {
 		free(bytes);
 		return r;
@@ -239,8 +264,10 @@ static int zero_head(struct object *o, struct plan *p, uint64_t offset, uint64_t
 {
 	uint64_t first = (offset + BLOCK_SIZE - 1) / BLOCK_SIZE, last = end == size ? (end + BLOCK_SIZE - 1) / BLOCK_SIZE : end / BLOCK_SIZE;
 	int r = 0;
-	if (first > last || (first == last && offset / BLOCK_SIZE == (end - 1) / BLOCK_SIZE))
-		return zero_row(p, offset, end - offset, size);
+	if (first > last || (first == last && offset / BLOCK_SIZE == (end - 1) / BLOCK_SIZE)) {
+		r = zero_row(p, offset, end - offset, size);
+		return r < 0 ? r : plan_propose(p, size, o->stage_seq, false);
+	}
 	if (offset % BLOCK_SIZE != 0) r = zero_row(p, offset, first * BLOCK_SIZE - offset, size);
 	if (r == 0 && last * BLOCK_SIZE < end) r = zero_row(p, last * BLOCK_SIZE, end - last * BLOCK_SIZE, size);
 	if (r < 0) return r;
@@ -273,8 +300,6 @@ static int zero(struct object *o, uint64_t offset, uint64_t size)
 	struct plan p;
 	plan_init(&p, o);
 	r = o->record.place == PLACE_INLINE ? zero_inline(&p, offset, end, o->record.size) : zero_head(o, &p, offset, end, o->record.size);
-	/* A single row stands in the plan still. */
-	if (r == 0 && p.row_count > 0) r = plan_propose(&p, o->record.size, o->stage_seq, false);
 	plan_done(&p);
 	blob_dirty_clear(o);
 	return r;

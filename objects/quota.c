@@ -92,7 +92,7 @@ static int count_holes(struct object *o, uint64_t first, uint64_t end, uint64_t 
 /* The same exactly, of an object that has nothing uncommitted. */
 static int growth_exact(struct object *o, uint64_t offset, uint64_t end, uint64_t *ret_growth)
 {
-	uint64_t size = o->record.size, holes, cut = 0;
+	uint64_t size = o->record.size, holes = 0;
 	if (stays_inline(o, end)) {
 		*ret_growth = inline_growth(o, end);
 		return 0;
@@ -102,11 +102,8 @@ static int growth_exact(struct object *o, uint64_t offset, uint64_t end, uint64_
 		*ret_growth = above(all, o->record.blocks * 512);
 		return 0;
 	}
-	/* The block that the old end cuts is written anew where bytes follow it. */
-	uint64_t edge = size / BLOCK_SIZE;
 	int r = count_holes(o, offset / BLOCK_SIZE, round_up(end, BLOCK_SIZE) / BLOCK_SIZE, &holes);
-	if (r == 0 && size % BLOCK_SIZE != 0 && end > size && offset / BLOCK_SIZE > edge) r = count_holes(o, edge, edge + 1, &cut);
-	*ret_growth = (holes + cut) * BLOCK_SIZE;
+	*ret_growth = holes * BLOCK_SIZE;
 	return r;
 }
 
