@@ -98,7 +98,7 @@ struct command_commit {
 	int64_t mtime_ns;                /* 0: the command's time */
 	uint64_t stage_seq;              /* 0: unchanged */
 	bool kill_privilege;
-	bool gives_back;                 /* it gives room back, or must go before what does: no quota refuses it */
+	bool taken_in;                   /* its bytes are a program's that was told they are written, within the quota of that time: none refuses them now */
 	bool to_head;                    /* the blob moves from inline to a head, whose blocks are described by the tail below */
 	/* blob with a head */
 	const struct command_row *rows; uint32_t row_count;

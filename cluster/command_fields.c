@@ -79,7 +79,7 @@ static const struct field fields_commit[] = {
 	F_BOOL(7, struct command_commit, kill_privilege),
 	F_BOOL(8, struct command_commit, to_head),
 	F_U64(9, struct command_commit, tail_block),
-	F_BOOL(10, struct command_commit, gives_back),
+	F_BOOL(10, struct command_commit, taken_in),
 };
 
 static const struct field fields_absorbed[] = {

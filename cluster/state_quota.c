@@ -4,7 +4,8 @@
  * numbers there. Decided here, where all commands come by, from the command's own effect on the totals: it grows something that
  * has a limit past that limit, or it is none of the quota's business. So deleting and cutting always work, and so does overwriting.
  *
- * Not refused although they grow: commits that give room back by what follows them, and SEAL, whose bytes are in the head already. */
+ * Not refused although they grow: commits of what write() has taken in, which must not be lost (objects/quota.c had room for it then), and SEAL, whose
+ * bytes are in the head already. */
 #include "caps/bigendian.h"
 #include "cluster/state_apply.h"
 
@@ -52,7 +53,7 @@ int quota_check(const struct apply *a, const struct command *c)
 {
 	const struct state *s = a->s;
 
-	if (c->kind == COMMAND_SEAL || (c->kind == COMMAND_COMMIT && c->commit.gives_back))
+	if (c->kind == COMMAND_SEAL || (c->kind == COMMAND_COMMIT && c->commit.taken_in))
 		return 0;
 	if (s->quota_objects > 0 && !fits(s->objects, a->objects, s->quota_objects))
 		return -EDQUOT;

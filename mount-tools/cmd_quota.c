@@ -132,6 +132,8 @@ static const struct cli_option quota_options[] = {
 const struct cli_command command_quota = {
 	.name = "quota", .arguments = "[set|off]", .summary = "show or set what all objects may take together",
 	.details = "Shows the limits and what is used of them. 'set' sets one or both, 'off' takes them away; both are for root. What would grow past a\n"
-		"limit gets EDQUOT; deleting, cutting and overwriting always work. A limit may be less than what is there.",
+		"limit gets EDQUOT; deleting, cutting and overwriting always work. A limit may be less than what is there. Not counted are names, extended\n"
+		"attributes, and dios's own log and tables. With passthrough = write an open file is written past the daemon, and can outgrow a limit until\n"
+		"it is closed: within a second that shows as use above the limit, and no other file is opened so.",
 	.options = quota_options, .arguments_max = 1, .run = run_quota,
 };

@@ -14,7 +14,8 @@
 #define NEARLY_FULL_SHARE 20                 /* of the file system: less than this part is free */
 #define NEARLY_FULL_BYTES (2ull << 30)       /* no more than this, however large it is */
 #define INODES_SHARE 50
-#define QUOTA_SHARE 20                       /* of a limit */
+#define QUOTA_NEAR 90                        /* percent of a limit: more are used */
+#define QUOTA_FAR 85                         /* so few that it is over */
 #define LOG_LONG_BYTES (512ull << 20)        /* eight times what makes it be flushed */
 #define DYING_NS (120 * NS_PER_SECOND)       /* as many starts as are kept within that: it keeps dying */
 #define STEP_NS (2 * NS_PER_SECOND)
@@ -66,21 +67,30 @@ static void look_at_room(struct diosd *d)
 		condition_clear(CONDITION_INODES_NEARLY_USED);
 }
 
-static bool is_nearly_used(uint64_t used, uint64_t limit) { return limit > 0 && (used >= limit || limit - used < limit / QUOTA_SHARE); }
+static bool is_used(uint64_t used, uint64_t limit, unsigned percent)
+{
+	return limit > 0 && (used >= limit || (double)used > (double)limit * percent / 100);
+}
+
+static const char *how_used(uint64_t used, uint64_t limit) { return used < limit ? "nearly used" : "used up"; }
 
 static void look_at_quota(struct diosd *d)
 {
-	char used_text[32], limit_text[32];
+	char used_text[32], limit_text[32], bytes_text[128] = "", objects_text[128] = "";
 	struct state_usage usage;
 
 	objects_get_usage(d->objects, &usage);
-	if (is_nearly_used(usage.used.bytes, usage.limit.bytes))
-		condition_raise(CONDITION_QUOTA_NEARLY_USED, "the quota of bytes is %s: %s of %s", usage.used.bytes < usage.limit.bytes ? "nearly used" : "used up",
-			size_text(usage.used.bytes, used_text), size_text(usage.limit.bytes, limit_text));
-	else if (is_nearly_used(usage.used.objects, usage.limit.objects))
-		condition_raise(CONDITION_QUOTA_NEARLY_USED, "the quota of objects is %s: %llu of %llu", usage.used.objects < usage.limit.objects ? "nearly used" : "used up",
-			(unsigned long long)usage.used.objects, (unsigned long long)usage.limit.objects);
-	else
+	const struct state_quota *used = &usage.used, *limit = &usage.limit;
+	bool bytes = is_used(used->bytes, limit->bytes, QUOTA_NEAR), objects = is_used(used->objects, limit->objects, QUOTA_NEAR);
+	if (bytes)
+		snprintf(bytes_text, sizeof(bytes_text), "the quota of bytes is %s: %s of %s", how_used(used->bytes, limit->bytes), size_text(used->bytes, used_text),
+			size_text(limit->bytes, limit_text));
+	if (objects)
+		snprintf(objects_text, sizeof(objects_text), "the quota of objects is %s: %llu of %llu", how_used(used->objects, limit->objects),
+			(unsigned long long)used->objects, (unsigned long long)limit->objects);
+	if (bytes || objects)
+		condition_raise(CONDITION_QUOTA_NEARLY_USED, "%s%s%s", bytes_text, bytes && objects ? "; " : "", objects_text);
+	else if (!is_used(used->bytes, limit->bytes, QUOTA_FAR) && !is_used(used->objects, limit->objects, QUOTA_FAR))
 		condition_clear(CONDITION_QUOTA_NEARLY_USED);
 }
 

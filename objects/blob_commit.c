@@ -20,6 +20,7 @@ static int commit_inline(struct object *o, bool durable)
 {
 	struct plan p;
 	plan_init(&p, o);
+	p.command.commit.taken_in = !o->publishing;
 	_cleanup_free_ struct command_patch *patches = calloc(o->dirty.count ? o->dirty.count : 1, sizeof(*patches));
 	_cleanup_free_ uint8_t *bytes = malloc(o->size_now ? o->size_now : 1);
 	if (!patches || !bytes) return -ENOMEM;
@@ -90,8 +91,8 @@ static uint64_t next_changed_block(const struct object *o, uint64_t block)
 	return x->offset / BLOCK_SIZE > block ? x->offset / BLOCK_SIZE : block;
 }
 
-/* Of a blob with a head, as committed. Zeros are not written into a hole: that takes room, which nobody counts on. */
-static int is_hole(struct object *o, uint64_t block, bool *ret_hole)
+/* Of a blob with a head, as committed. Zeros are not written into a hole, which reads as zeros whatever the head holds there: they would take room. */
+int blob_is_hole(struct object *o, uint64_t block, bool *ret_hole)
 {
 	struct state_crcs crcs;
 	unsigned i = block % CRC_BLOCKS;
@@ -108,7 +109,7 @@ static bool cut_is_due(struct object *o)
 	uint64_t cut = o->record.size / BLOCK_SIZE;
 	bool hole = false;
 	if (o->record.place != PLACE_HEAD || o->size_now <= o->record.size || o->record.size % BLOCK_SIZE == 0 || next_changed_block(o, cut) == cut) return false;
-	return is_hole(o, cut, &hole) < 0 || !hole;
+	return blob_is_hole(o, cut, &hole) < 0 || !hole;
 }
 
 /* Rows are bounded: past that a commit waits until the head has taken them. */
@@ -156,6 +157,7 @@ static int commit_head(struct object *o, bool durable)
 {
 	struct plan p;
 	plan_init(&p, o);
+	p.command.commit.taken_in = !o->publishing;
 	struct heads *heads = o->os->store->heads;
 	struct head *head = NULL;
 	int r = 0;
@@ -193,7 +195,7 @@ static int plan_cut(struct plan *p, uint64_t edge)
 	struct object *o = p->o;
 	size_t used = edge % BLOCK_SIZE;
 	bool hole = false;
-	int r = is_hole(o, edge / BLOCK_SIZE, &hole);
+	int r = blob_is_hole(o, edge / BLOCK_SIZE, &hole);
 	if (r < 0 || hole) return r;
 	uint8_t *bytes = malloc(used);
 	r = bytes ? blob_read_committed(o, edge - used, bytes, used) : -ENOMEM;
@@ -202,9 +204,13 @@ static int plan_cut(struct plan *p, uint64_t edge)
 	return r;
 }
 
-static int resize(struct object *o, uint64_t size)
+int blob_resize(struct object *o, uint64_t size)
 {
-	int r = blob_commit(o, false);
+	if (size > BLOB_SIZE_MAX) return -EFBIG;
+	int r = in_place_enter(o);
+	if (r < 0) return r;
+	if (o->record.in_place) return in_place_resize(o, size);
+	r = blob_commit(o, false);
 	if (r < 0) return r;
 	blob_dirty_begin(o);
 	uint64_t old = o->record.size;
@@ -230,24 +236,12 @@ static int resize(struct object *o, uint64_t size)
 	return r;
 }
 
-int blob_resize(struct object *o, uint64_t size)
-{
-	if (size > BLOB_SIZE_MAX) return -EFBIG;
-	int r = in_place_enter(o);
-	if (r < 0) return r;
-	if (o->record.in_place) return in_place_resize(o, size);
-	o->gives_back = size < blob_size_now(o);
-	r = resize(o, size);
-	o->gives_back = false;
-	return r;
-}
-
 static int zero_row(struct plan *p, uint64_t offset, uint64_t size, uint64_t blob_size)
 {
 	uint64_t block = offset / BLOCK_SIZE;
 	size_t used = plan_block_used(block, blob_size);
 	bool hole = false;
-	int r = is_hole(p->o, block, &hole);
+	int r = blob_is_hole(p->o, block, &hole);
 	if (r < 0 || hole) return r;
 	uint8_t *bytes = calloc(1, BLOCK_SIZE);
 	if (!bytes) return -ENOMEM;
@@ -287,8 +281,14 @@ static int zero_inline(struct plan *p, uint64_t offset, uint64_t end, uint64_t s
 	return plan_propose(p, size, p->o->stage_seq, false);
 }
 
-static int zero(struct object *o, uint64_t offset, uint64_t size)
+int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size)
 {
+	if (size == 0) return -EINVAL;
+	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
+	if (!keep_size && offset + size > blob_size_now(o)) {
+		int r = blob_resize(o, offset + size);
+		if (r < 0) return r;
+	}
 	int r = blob_commit(o, false);
 	if (r < 0) return r;
 	uint64_t end = offset + size < o->record.size ? offset + size : o->record.size;
@@ -302,19 +302,5 @@ static int zero(struct object *o, uint64_t offset, uint64_t size)
 	r = o->record.place == PLACE_INLINE ? zero_inline(&p, offset, end, o->record.size) : zero_head(o, &p, offset, end, o->record.size);
 	plan_done(&p);
 	blob_dirty_clear(o);
-	return r;
-}
-
-int blob_zero(struct object *o, uint64_t offset, uint64_t size, bool keep_size)
-{
-	if (size == 0) return -EINVAL;
-	if (offset > BLOB_SIZE_MAX || size > BLOB_SIZE_MAX - offset) return -EFBIG;
-	if (!keep_size && offset + size > blob_size_now(o)) {
-		int r = blob_resize(o, offset + size);
-		if (r < 0) return r;
-	}
-	o->gives_back = true;
-	int r = zero(o, offset, size);
-	o->gives_back = false;
 	return r;
 }

@@ -80,13 +80,21 @@ static int publish_tail(struct plan *plan, const struct publication *p, uint64_t
 	return r;
 }
 
+/* The block that an end cuts, with zeros behind it. */
+static int publish_cut(struct plan *plan, const struct publication *p, uint64_t block)
+{
+	bool hole;
+	int r = blob_is_hole(p->o, block, &hole);
+	return r < 0 || hole ? r : publish_rows(plan, p, block, block);
+}
+
 static int publish_head(struct plan *plan, const struct publication *p)
 {
 	struct object *o = p->o;
 	uint64_t first = p->offset / BLOCK_SIZE, last = (p->end - 1) / BLOCK_SIZE, old = o->record.size;
 	uint64_t cut = old / BLOCK_SIZE;
 	if (old % BLOCK_SIZE != 0 && p->size > old && first > cut) {
-		int r = publish_rows(plan, p, cut, cut);
+		int r = publish_cut(plan, p, cut);
 		if (r < 0) return r;
 	}
 	if ((last - first + 1) * BLOCK_SIZE <= o->os->options.rows_max_bytes) return publish_rows(plan, p, first, last);
@@ -107,7 +115,7 @@ static int publish_end(struct plan *plan, const struct publication *p)
 {
 	uint64_t old = p->o->record.size, edge = p->size < old ? p->size : old;
 	if (p->size == old || edge % BLOCK_SIZE == 0) return 0;
-	return publish_rows(plan, p, edge / BLOCK_SIZE, edge / BLOCK_SIZE);
+	return publish_cut(plan, p, edge / BLOCK_SIZE);
 }
 
 static int publish_inline(struct plan *plan, const struct publication *p, struct command_patch *patch)
@@ -170,6 +178,9 @@ int blob_publish(struct object *o, bool check, uint64_t base_version, uint32_t f
 	if (over > offset && (over - 1) / BLOCK_SIZE - offset / BLOCK_SIZE + 2 > COMMAND_ROWS_MAX) return -EMSGSIZE;
 	if (!store_has_room(o->os->store, size)) return -ENOSPC;
 	struct publication p = { .o = o, .offset = offset, .end = offset + size, .data = data };
+	/* What is cut off may make room: that is for apply to see. */
+	r = flags & COMMIT_TRUNCATE ? 0 : quota_admit_publication(o, offset, size);
+	if (r < 0) return r;
 	/* No bytes make a blob no longer, wherever they are said to go. */
 	p.size = (flags & COMMIT_TRUNCATE) || (size > 0 && p.end > o->record.size) ? p.end : o->record.size;
 	blob_dirty_begin(o);

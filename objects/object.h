@@ -65,7 +65,6 @@ struct object {
 	uint64_t unknown_blocks;      /* committed_blocks then; UINT64_MAX: all is committed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
 	uint64_t pending, grown;      /* quota.c: bytes that its commits will take at most; by which its head has outgrown what was sealed */
-	bool gives_back;              /* what is being committed goes with room that is given back: no quota refuses it */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
 	uint64_t row_first;           /* the state has no row before this block */
 	bool verify_rows;             /* a sync of the head has failed: rows are read back when they are absorbed */
@@ -74,7 +73,8 @@ struct object {
 
 	/* in_place.c, seal.c, head_check.c: heads that the kernel reads and writes itself */
 	unsigned passes, pass_writers;   /* open references through which it reads, and writes */
-	bool head_exact;              /* every block was checked since the start, and the head holds nothing that is not the blob's */
+	bool head_clean;              /* the head holds nothing that is not the blob's: no dead tail under a hole, or past the end */
+	bool head_exact;              /* the same, and every block was checked since the start */
 	bool head_bad;                /* or one of them was wrong */
 	bool maybe_unchanged;         /* since it was unsealed, if the head's mtime is still the sealed one's */
 	int64_t sealed_mtime_ns;
@@ -148,7 +148,8 @@ struct objects {
 	struct watched *watches;      /* hash of lists, by ino */
 	_Atomic unsigned watch_count;
 
-	_Atomic uint64_t pending_bytes, grown_bytes;        /* quota.c: of all objects */
+	struct lock quota_lock;                             /* quota.c: between looking for room and taking it */
+	_Atomic uint64_t pending_bytes, grown_bytes;        /* of all objects */
 	_Atomic uint64_t committing_bytes, commits_ended;   /* of pending_bytes, what is in commits under way; commits that have ended */
 
 	_Atomic unsigned publishing;  /* commit_writes under way: side files may have no row yet */
@@ -225,6 +226,7 @@ void blob_dirty_begin(struct object *o);
 void blob_dirty_clear(struct object *o);             /* forgets uncommitted bytes and gives their staging back */
 int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t size);
 uint64_t blob_tail_base(const struct object *o);     /* UINT64_MAX: nothing goes into the head */
+int blob_is_hole(struct object *o, uint64_t block, bool *ret_hole);
 int blob_head_reset(struct object *o);               /* an empty head, for a blob that none belongs to yet */
 int blob_replay(struct objects *os, const struct stage_record *record);   /* at start, for each uncommitted record */
 
@@ -276,6 +278,8 @@ void verify_run(struct objects *os, int64_t until_ns);
 int quota_admit(struct object *o, uint64_t offset, uint64_t size);            /* before a write is taken in; may commit. -EDQUOT */
 int quota_admit_in_place(struct object *o, uint64_t offset, uint64_t size);
 void quota_note_replayed(struct object *o, uint64_t offset, uint64_t size);   /* as taken in by an earlier daemon */
+int quota_admit_publication(struct object *o, uint64_t offset, uint64_t size);   /* nothing of it is uncommitted */
+int quota_admit_record(struct object *o, uint64_t size);                      /* of a stream that gives nothing back for it */
 bool quota_has_room(struct objects *os, uint64_t bytes);
 uint64_t quota_commit_begin(struct object *o);                                /* around each COMMIT and SEAL; what it returns goes to _end */
 void quota_commit_end(struct object *o, uint64_t begun, uint64_t blocks_before, bool done);

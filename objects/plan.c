@@ -110,7 +110,6 @@ int plan_propose(struct plan *p, uint64_t size, uint64_t stage_seq, bool durable
 	c->size = size;
 	c->mtime_ns = o->mtime_now_ns;
 	c->stage_seq = stage_seq;
-	c->gives_back = o->gives_back;
 	c->to_head = o->moving && o->record.place == PLACE_INLINE;
 	if (p->row_count > 1) qsort(p->rows, p->row_count, sizeof(*p->rows), by_block);
 	c->rows = p->rows;

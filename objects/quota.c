@@ -1,17 +1,19 @@
-/* The realm's quota, before apply decides (cluster/state_quota.c): so that write() can say it, and commits of what write() took find room.
+/* The realm's quota, before apply decides (cluster/state_quota.c): so that write() can say it. What write() has taken in is somebody's, and its
+ * commit is not refused any more, whatever the limit has become by then; so here is where it has to be known.
  *
  * What is written and not committed counts as pending: for each object a bound on the bytes that its commits will take, and their sum. What grows
  * in place, behind the state's back, is seen when the head is looked at (seal.c, within half a second) and counts until it is sealed. A write is
  * taken if what is used, has grown and is pending leave room for it. Where the bounds leave none, the object is committed, and what is
- * written over blocks that are there takes nothing.
+ * written over blocks that are there takes nothing. What apply decides about alone (commit_write, clones, records of streams) has to leave
+ * room for what is pending too.
  *
  * A commit, or sealing, is counted twice while it is under way: as used by apply, and as pending or grown until we hear of it. So what is under way is left out where
- * a write would be refused: none is refused that has room, and apply decides about one that was taken wrongly. */
+ * a write would be refused: none is refused that has room. */
 #include "objects/object.h"
 
 #include "base/counter.h"
 
-#define LOOKS_MAX 16              /* at sums that change meanwhile; then it is apply that decides */
+#define LOOKS_MAX 16              /* at sums that change meanwhile; then it is taken: it can be past the limit by what is under way */
 
 COUNTER(refused, "dios_objects_quota_refused_total", "Writes that were refused because the quota is used up");
 
@@ -37,7 +39,7 @@ static bool is_over(struct objects *os, uint64_t more)
 	return false;
 }
 
-bool quota_has_room(struct objects *os, uint64_t bytes) { return usage_of(os).limit.bytes == 0 || !is_over(os, bytes); }
+bool quota_has_room(struct objects *os, uint64_t bytes) { return bytes == 0 || usage_of(os).limit.bytes == 0 || !is_over(os, bytes); }
 
 /* ---- what a write takes -------------------------------------------------------------------------------------------- */
 
@@ -113,11 +115,9 @@ static bool take(struct object *o, uint64_t pending)
 	struct objects *os = o->os;
 	uint64_t more = above(pending, o->pending);
 	if (more == 0) return true;
+	LOCK_GUARD(&os->quota_lock);   /* or two that find the same room would both be refused, or both have it */
+	if (is_over(os, more)) return false;
 	atomic_fetch_add(&os->pending_bytes, more);
-	if (is_over(os, 0)) {
-		atomic_fetch_sub(&os->pending_bytes, more);
-		return false;
-	}
 	o->pending += more;
 	return true;
 }
@@ -135,6 +135,20 @@ int quota_admit(struct object *o, uint64_t offset, uint64_t size)
 	int r = blob_commit(o, false);
 	if (r == 0) r = growth_exact(o, offset, end, &growth);
 	return r < 0 ? r : take(o, growth) ? 0 : refuse();
+}
+
+int quota_admit_publication(struct object *o, uint64_t offset, uint64_t size)
+{
+	uint64_t growth = 0;
+	if (usage_of(o->os).limit.bytes == 0 || size == 0) return 0;
+	int r = growth_exact(o, offset, offset + size, &growth);
+	return r < 0 ? r : quota_has_room(o->os, growth) ? 0 : refuse();
+}
+
+int quota_admit_record(struct object *o, uint64_t size)
+{
+	uint64_t there = o->record.stream.end - o->record.stream.start;
+	return quota_has_room(o->os, above(round_up(there + size, 512), o->record.blocks * 512)) ? 0 : refuse();
 }
 
 void quota_note_replayed(struct object *o, uint64_t offset, uint64_t size)

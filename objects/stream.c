@@ -66,9 +66,11 @@ static ssize_t append_durable(struct object *o, const void *data, size_t size, b
 	int r = object_redone(o->os, o, &result);
 	if (r > 0) return durable && (r = cluster_sync(o->os->cluster)) < 0 ? r : (ssize_t)size;
 	if (r == 0 && !store_has_room(o->os->store, size)) r = -ENOSPC;
+	bool grows = o->record.stream.trim_bytes == 0 && o->record.stream.trim_age_ns == 0;   /* else it may give back as much */
+	if (r == 0 && grows) r = quota_admit_record(o, size);
 	if (r < 0) return r;
 	struct command c = { .kind = COMMAND_STREAM_APPEND, .counts = true, .stream_append = { .ino = o->ino, .sizes = &record_size, .count = 1,
-		.bytes = { data, size }, .check_limit = o->record.stream.trim_bytes == 0 && o->record.stream.trim_age_ns == 0 } };
+		.bytes = { data, size }, .check_limit = grows } };
 	r = object_propose(o->os, o, &c, durable, &result);
 	if (r < 0) return r;
 	stream_age_note(o);

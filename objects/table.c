@@ -29,6 +29,7 @@ int table_init(struct objects *os)
 {
 	lock_init(&os->table_lock, "objects table", LOCK_OBJECTS);
 	lock_init(&os->reap_lock, "objects reap", LOCK_REAP);
+	lock_init(&os->quota_lock, "objects quota", LOCK_LEAF);
 	list_init(&os->idle);
 	os->dirty_list.dirty_prev = os->dirty_list.dirty_next = &os->dirty_list;
 	os->unsealed.unsealed_prev = os->unsealed.unsealed_next = &os->unsealed;
@@ -100,6 +101,7 @@ void table_done(struct objects *os)
 	free(os->reap.inos);
 	lock_done(&os->table_lock);
 	lock_done(&os->reap_lock);
+	lock_done(&os->quota_lock);
 }
 
 static int object_find_held(struct objects *os, uint64_t ino, struct object **ret)

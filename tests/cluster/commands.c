@@ -75,7 +75,7 @@ bool full_command(unsigned kind, struct command *c)
 		break;
 	case COMMAND_COMMIT:
 		c->commit = (struct command_commit){ .ino = 2, .check_version = true, .base_version = 3, .size = 1ull << 50, .mtime_ns = -7, .stage_seq = 11, .kill_privilege = true,
-			.gives_back = true, .to_head = true, .rows = rows, .row_count = 3, .holes = holes, .hole_count = 2, .tail_block = 12, .tail_crcs = crcs, .tail_count = 9, .tail_present = present,
+			.taken_in = true, .to_head = true, .rows = rows, .row_count = 3, .holes = holes, .hole_count = 2, .tail_block = 12, .tail_crcs = crcs, .tail_count = 9, .tail_present = present,
 			.patches = patches, .patch_count = 2 };
 		break;
 	case COMMAND_ABSORBED:
@@ -116,7 +116,7 @@ static bool same_create(const struct command_create *a, const struct command_cre
 
 static bool same_commit(const struct command_commit *a, const struct command_commit *b)
 {
-	if (!(SAME(ino) && SAME(check_version) && SAME(base_version) && SAME(size) && SAME(mtime_ns) && SAME(stage_seq) && SAME(kill_privilege) && SAME(gives_back) && SAME(to_head) &&
+	if (!(SAME(ino) && SAME(check_version) && SAME(base_version) && SAME(size) && SAME(mtime_ns) && SAME(stage_seq) && SAME(kill_privilege) && SAME(taken_in) && SAME(to_head) &&
 	      SAME(row_count) && SAME_LIST(holes, hole_count) && SAME(tail_block) && SAME_LIST(tail_crcs, tail_count) && SAME(patch_count)))
 		return false;
 	if (!a->tail_present != !b->tail_present || (a->tail_present && memcmp(a->tail_present, b->tail_present, (a->tail_count + 7) / 8) != 0))

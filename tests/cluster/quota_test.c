@@ -115,7 +115,7 @@ static void bytes(void)
 	is_int(commit(&f, (struct command_commit){ .ino = small, .size = 4000 }), 0, "less than it was, above the limit");
 	is_int(commit(&f, (struct command_commit){ .ino = small, .size = 5000 }), -EDQUOT, "more than it was, above the limit");
 	is_int(commit(&f, (struct command_commit){ .ino = head, .size = 390 * BLOCK_SIZE, .rows = &grow, .row_count = 1 }), -EDQUOT, "a row in a hole");
-	is_int(commit(&f, (struct command_commit){ .ino = head, .size = 390 * BLOCK_SIZE, .rows = &grow, .row_count = 1, .gives_back = true }), 0, "unless it goes with room that is given back");
+	is_int(commit(&f, (struct command_commit){ .ino = head, .size = 390 * BLOCK_SIZE, .rows = &grow, .row_count = 1, .taken_in = true }), 0, "unless it was taken in before");
 	is_int(fixture_unlink(&f, ROOT_INO, "head", false), 0, "deleting works");
 	fixture_reap(&f, head);
 	is_int(commit(&f, (struct command_commit){ .ino = small, .size = 1 }), 0, "so does cutting");

@@ -177,14 +177,11 @@ static void whole_or_nothing(void)
 	is_int(reference_commit(from, version, 0, 0, bytes, 40 * KIB, &other), 0, "over what is there it goes");
 	is_int((int)stream_append(records, bytes, 4 * KIB, false), 4 * KIB, "so does a record that fits");
 
-	/* What waits when the limit falls is not lost, and told. */
 	node_write(to, 0, 3 * KIB, 'b');
 	set_limit(KIB);
-	is_int(reference_sync(to), -EDQUOT, "fsync says that there is no room any more");
-	ok(node_reads(to, 0, 3 * KIB, 'b'), "the bytes are kept");
-	is_int((int)reference_write(to, 3 * KIB, bytes, 1, false), -EDQUOT, "no more are taken");
+	is_int((int)reference_write(to, 3 * KIB, bytes, 1024, false), -EDQUOT, "no more are taken");
 	struct attribute_change change = { .mask = SET_SIZE, .size = KIB };
-	is_int(object_set(node.objects, inos[1], &change, NULL), 0, "quota_lets_a_truncation_commit: it can be cut");
+	is_int(object_set(node.objects, inos[1], &change, NULL), 0, "it can be cut");
 	ok(node_reads(to, 0, KIB, 'b') && reference_sync(to) == 0, "and the rest is synced");
 	set_limit(0);
 	node_write(to, KIB, 20 * KIB, 'c');
@@ -195,9 +192,46 @@ static void whole_or_nothing(void)
 	node_close(&node);
 }
 
+/* What write() has taken in is kept, whatever comes after it: others leave it its room, and a limit that falls takes it too. */
+static void taken_in(void)
+{
+	uint64_t version;
+
+	node_open(&node);
+	uint64_t ino = node_make(&node, "waits", KIND_BLOB, 0600, 0), small = node_make(&node, "small", KIND_BLOB, 0600, 0);
+	uint64_t other = node_make(&node, "other", KIND_BLOB, 0600, 0), stream = node_make(&node, "stream", KIND_STREAM, 0600, 0);
+	struct reference *waits = node_reference(&node, ino, RIGHT_READ | RIGHT_WRITE), *r = node_reference(&node, other, RIGHT_READ | RIGHT_WRITE);
+	struct reference *records = node_reference(&node, stream, RIGHT_READ | RIGHT_WRITE), *s = node_reference(&node, small, RIGHT_READ | RIGHT_WRITE);
+	set_limit(200 * KIB);
+	node_write(waits, 0, 100 * KIB, 'w');
+	node_write(s, 0, KIB, 's');
+	is_int(reference_commit(r, 0, COMMIT_FORCE, 0, bytes, 60 * KIB, &version), 0, "commit_write has what is left");
+	is_int(reference_commit(r, 0, COMMIT_FORCE, 60 * KIB, bytes, 60 * KIB, &version), -EDQUOT, "and nothing of what waits to be committed");
+	is_int((int)stream_append(records, bytes, 60 * KIB, false), -EDQUOT, "nor has a stream");
+	ok(node_reads(waits, 0, 100 * KIB, 'w') && node_size(&node, other) == 60 * KIB, "each is as it was");
+	set_limit(10 * KIB);
+	is_int(reference_sync(waits), 0, "quota_keeps_what_was_taken_in: fsync after the limit has fallen");
+	ok(used() > limit, "it is above the limit then");
+	is_int((int)reference_write(waits, 200 * KIB, bytes, 1, false), -EDQUOT, "no more is taken");
+	for (unsigned i = 0; i < 4; i++) {
+		struct reference *const all[] = { waits, r, records, s };
+		reference_close(all[i]);
+	}
+	node_kill(&node);
+	node_settle(&node);
+	node_power_cut(&node);
+	waits = node_reference(&node, ino, RIGHT_READ);
+	s = node_reference(&node, small, RIGHT_READ);
+	ok(node_reads(waits, 0, 100 * KIB, 'w') && node_reads(s, 0, KIB, 's'), "quota_keeps_what_was_taken_in: nor does a kill and a power cut take what nobody synced");
+	reference_close(waits);
+	reference_close(s);
+	node_close(&node);
+}
+
 int main(void)
 {
 	at_random();
+	taken_in();
 	whole_or_nothing();
 	return done_testing();
 }
