@@ -37,18 +37,16 @@ static int absorb_trim(void *arg, const struct state_trim *trim)
 		a->more = true;
 		return 1;
 	}
-	uint64_t start = trim->block * BLOCK_SIZE, size = a->o->record.size;
-	/* What lies past the end is cut in one go; nothing of a tail is there, since absorbing comes before the first tail byte. */
+	uint64_t start = trim->block * BLOCK_SIZE, end = start + trim->count * BLOCK_SIZE, size = a->o->record.size;
+	uint64_t limit = (size + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE, have;
+	/* What lies past the end is cut in one go, also of what was trimmed while the blob was longer; nothing of a tail is there, since
+	 * absorbing comes before the first tail byte. */
 	int r = 0;
-	if (start >= size && a->o->tail_bytes == 0) {
-		uint64_t have;
+	if (end > limit && a->o->tail_bytes == 0) {
 		r = disk_size(a->file, &have);
-		if (r == 0 && have > start) r = disk_truncate(a->file, start);
-	} else if (start < size) {
-		uint64_t end = start + trim->count * BLOCK_SIZE;
-		uint64_t limit = (size + BLOCK_SIZE - 1) / BLOCK_SIZE * BLOCK_SIZE;
-		r = disk_punch(a->file, start, (end < limit ? end : limit) - start);
+		if (r == 0 && have > limit) r = disk_truncate(a->file, limit);
 	}
+	if (r == 0 && start < limit) r = disk_punch(a->file, start, (end < limit ? end : limit) - start);
 	if (r < 0) return r;
 	a->trims[a->trim_count++] = (struct command_absorbed_trim){ trim->block, trim->count, trim->version };
 	return 0;

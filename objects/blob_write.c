@@ -134,7 +134,7 @@ int blob_write_tail(struct object *o, uint64_t offset, const void *data, size_t 
 	}
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	o->head_exact = false;   /* the tail may never be part of it */
+	o->head_clean = o->head_exact = false;   /* the tail may never be part of it */
 	int r = seal_before_tail(o);
 	if (r == 0) r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;
@@ -150,7 +150,7 @@ int blob_head_reset(struct object *o)
 {
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	o->head_exact = o->head_bad = false;
+	o->head_clean = o->head_exact = o->head_bad = false;
 	int r = seal_leftover(o);
 	if (r == 0) r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;

@@ -119,6 +119,7 @@ int head_verify(struct object *o, bool write)
 	if (r == 0 && t.changed) r = blob_sync_head(o, head);
 	head_put(heads, head);
 	if (r < 0) return r;
+	o->head_clean = true;
 	o->head_exact = check;
 	if (!check && !write) check_later(o);
 	return 0;
@@ -139,7 +140,7 @@ static int verify_step(struct objects *os, uint64_t ino, uint64_t *mib)
 		return 1;
 	}
 	r = state_find_crcs(cluster_state(os->cluster, ino), ino, *mib, mib, &crcs);
-	o->head_exact = r == -ENOENT;
+	o->head_exact = r == -ENOENT && o->head_clean;   /* a tail may have been written meanwhile */
 	if (r == 0) r = head_get(os->store->heads, ino, false, &head);
 	if (r == 0) {
 		r = check_mib(o, head_file(head), *mib, &crcs);

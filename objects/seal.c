@@ -155,7 +155,7 @@ static int seal_head(struct object *o)
 	}
 	head_put(heads, head);
 	if (r < 0) return r;
-	o->head_exact = true;
+	o->head_clean = o->head_exact = true;
 	o->sealed_at = atomic_load(&o->os->log_syncs) + 1;
 	return 0;
 }
