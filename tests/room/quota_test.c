@@ -243,8 +243,9 @@ static void many_files(bool in_place)
 static void lowered(void)
 {
 	char output[2048];
-	int fd = open("waiting", O_RDWR | O_CREAT, 0600);
 
+	ok(wait_for(few_objects, NULL), "what was deleted is freed");
+	int fd = open("waiting", O_RDWR | O_CREAT, 0600);
 	is_int(result(pwrite(fd, bytes, MIB, 0)), MIB, "bytes that wait");
 	is_int(DIOS(output, "quota", "set", "--bytes", "1M"), 0, "a limit below what there is");
 	ok(wait_for(is_refused, NULL), "quota_is_told: nothing grows");
