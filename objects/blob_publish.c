@@ -269,6 +269,7 @@ static int clone_head(struct object *from, struct object *to)
 	if (r < 0) return r;
 	struct plan plan;
 	plan_init(&plan, to);
+	plan.command.commit.taken_in = true;   /* all of it, also where it takes more than one command: there was room at its beginning */
 	blob_dirty_begin(to);
 	to->mtime_now_ns = clock_wall_ns(to->os->clock);
 	to->moving = true;
@@ -284,10 +285,9 @@ int blob_clone(struct object *from, struct object *to)
 {
 	uint64_t begun = CLONE_NOT_BEGUN, none;
 	int r = blob_commit(from, false);
-	/* All of it or nothing, also where it takes more than one command. */
-	if (r == 0 && !quota_has_room(from->os, from->record.blocks * 512)) r = -EDQUOT;
 	if (r < 0) return r;
 	(void)redo_take_place(&begun, &none);
+	if (begun == CLONE_NOT_BEGUN && !quota_has_room(from->os, from->record.blocks * 512)) return -EDQUOT;
 	if (begun == CLONE_MARKED && (to->record.in_place || to->record.size > 0)) return 0;
 	if (begun == CLONE_NOT_BEGUN) redo_put_place(to->record.in_place ? CLONE_IN_PLACE : CLONE_INTO_EMPTY, 0);
 	if (from->record.in_place || to->record.in_place) return in_place_clone(from, to);
