@@ -13,6 +13,7 @@
 #include "store/why.h"
 
 #define CACHE_MIN (4 << 20)            /* bytes: below it RocksDB's own tables hardly fit */
+#define CACHE_PART_MIN (16 << 20)      /* bytes: many times a table's largest block, its filter of most of a MiB */
 #define MEMTABLES 4                    /* one is written, the others wait for their flush; half of the memory is theirs */
 #define MEMTABLE_MAX (64u << 20)       /* bytes each */
 #define OPEN_FILES 128                 /* descriptors: a table of 64 MiB each */
@@ -367,6 +368,22 @@ static void set_options(struct rocks_kv *k, bool create, uint64_t memtable_bytes
 	set_table_options(k);
 }
 
+/* In parts with a lock each. By itself RocksDB makes dozens of a cache of this size, none of which has room for a large table's filter: it would be
+ * read again at each look-up. */
+static rocksdb_cache_t *cache_make(uint64_t bytes)
+{
+	rocksdb_lru_cache_options_t *options = rocksdb_lru_cache_options_create();
+	int bits = 0;
+
+	while (bytes >> (bits + 1) >= CACHE_PART_MIN)
+		bits++;
+	rocksdb_lru_cache_options_set_capacity(options, bytes);
+	rocksdb_lru_cache_options_set_num_shard_bits(options, bits);
+	rocksdb_cache_t *cache = rocksdb_cache_create_lru_opts(options);
+	rocksdb_lru_cache_options_destroy(options);
+	return cache;
+}
+
 /* NULL: no memory. */
 static struct rocks_kv *make(bool create, uint64_t cache_bytes)
 {
@@ -378,7 +395,7 @@ static struct rocks_kv *make(bool create, uint64_t cache_bytes)
 		cache_bytes = CACHE_MIN;
 	uint64_t memtable_bytes = cache_bytes / 2 / MEMTABLES < MEMTABLE_MAX ? cache_bytes / 2 / MEMTABLES : MEMTABLE_MAX;
 	k->kv.ops = &rocks_ops;
-	k->cache = rocksdb_cache_create_lru(cache_bytes - memtable_bytes * MEMTABLES);
+	k->cache = cache_make(cache_bytes - memtable_bytes * MEMTABLES);
 	k->options = rocksdb_options_create();
 	k->read = rocksdb_readoptions_create();
 	k->write = rocksdb_writeoptions_create();

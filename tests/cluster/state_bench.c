@@ -11,7 +11,7 @@
 #define CREATES 200000u
 #define COMMITS 100000u
 #define HEAD_BLOCKS 65536u       /* a head of 256 MiB */
-#define CACHE_BYTES (256u << 20)
+#define CACHE_BYTES (96u << 20)  /* as the daemon has */
 
 static struct kv *kv;
 static struct state *state;
