@@ -6,7 +6,7 @@
  *                meanwhile gets it too. With O_SYNC or O_DSYNC the same with direct I/O: reads and writes come to us (P3), mappings do not.
  *
  * closed -> cached or passthrough with the first open, back with the last release. Which one:
- *   - for writing: passthrough if that is configured; the blob is in place then (objects/in_place.c), moved to a head if it had none;
+ *   - for writing: passthrough if that is in force; the blob is in place then (objects/in_place.c), moved to a head if it had none;
  *   - for reading or writing by libdios, which works with versions: cached;
  *   - for reading: passthrough if the blob has a head that is sealed and good, or is in place; small blobs stay in their records, cached.
  * An open for writing that meets passthrough readers puts the blob in place for them all; one that meets cached readers is cached.
@@ -30,6 +30,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "libdios/dios-ioctl.h"
+#include "store/disk_facts.h"
 
 /* The kernel's interface, which older headers lack. */
 struct backing_map { int32_t fd; uint32_t flags; uint64_t padding; };
@@ -53,7 +54,8 @@ struct inode {
 
 struct passthrough {
 	struct fs *fs;
-	enum mode configured;
+	enum mode configured;             /* at most */
+	bool automatic;                   /* writing only where the file system keeps its order in a power cut */
 	bool negotiated;                  /* the kernel has it */
 	_Atomic bool stopping;
 	struct lock lock;                 /* guards what follows */
@@ -72,6 +74,7 @@ int passthrough_new(struct fs *fs, struct passthrough **ret_passthrough)
 	if (!p)
 		return -ENOMEM;
 	p->fs = fs;
+	p->automatic = strcmp(wanted, "auto") == 0;
 	p->configured = strcmp(wanted, "off") == 0 ? MODE_OFF : strcmp(wanted, "read") == 0 ? MODE_READ : MODE_WRITE;
 	lock_init(&p->lock, "fs.passthrough", LOCK_HANDLE);
 	pthread_cond_init(&p->settled, NULL);
@@ -144,6 +147,14 @@ static const char *backing_refused(int error)
 	}
 }
 
+/* Where it does not, what was written past us and not synced can be the bytes of deleted files after a power cut, and nobody could tell. */
+static bool keeps_order(const char *data)
+{
+	struct disk_facts facts;
+
+	return disk_facts_read(data, &facts) == 0 && facts.journal == DISK_JOURNAL_YES;
+}
+
 /* What the data directory's file system and our rights allow, tried with a file that is always there. */
 static void try_it(struct passthrough *p)
 {
@@ -166,7 +177,7 @@ static void try_it(struct passthrough *p)
 		return;
 	}
 	backing_close(p->fs, (uint32_t)id);
-	p->mode = p->configured;
+	p->mode = p->automatic && !keeps_order(p->fs->options.data) ? MODE_READ : p->configured;
 	if (p->mode == MODE_WRITE && fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno != EAGAIN) {
 		snprintf(p->why, sizeof(p->why), "the data directory's file system has no leases: %s", strerror(errno));
 		p->mode = MODE_READ;
