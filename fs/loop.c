@@ -13,12 +13,11 @@
 #include "base/counter.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/waits.h"
 #include "fs/handle.h"
-#include "fs/listen.h"
 #include "fs/loop.h"
 #include "fs/notify_process.h"
 #include "fs/slot.h"
+#include "fs/spin.h"
 #include "fs/stats.h"
 #include "fs/wait.h"
 
@@ -26,7 +25,7 @@
 
 struct loop {
 	struct fs *fs;
-	struct listen listen;
+	struct spin spin;
 	_Atomic bool stopping;
 	_Atomic uint32_t busy;              /* workers inside a request */
 	_Atomic uint32_t alive;             /* threads */
@@ -226,49 +225,35 @@ void loop_join(struct fs *fs)
 		assert(!"there are more slots than workers");
 }
 
-static void will_wait(void *arg) { listen_will_wait(arg); }
-
-/* One request. False: no more come. */
-static bool receive_and_serve(struct loop *l)
-{
-	struct fs *fs = l->fs;
-	struct fuse_buf buf = { .mem = region_slot(fs->region, request.slot), .size = SLOT_SIZE };
-	bool counted;
-
-	if (!listen_for_request(&l->listen, &counted))
-		return false;
-	int r = fuse_session_receive_buf(fs->session, &buf);
-	listen_received(&l->listen, counted);
-	if (r == -EINTR || r == -EAGAIN)
-		return true;
-	if (r < 0)
-		log_error("fs", "the device cannot be read errno=%d", -r);
-	if (r <= 0)
-		return false;
-	atomic_fetch_add(&l->busy, 1);
-	if (l->stopping) {
-		loop_leave(l);
-		return false;
-	}
-	bool first = ((const struct fuse_in_header *)buf.mem)->opcode == FUSE_INIT;
-	loop_serve(fs, request.slot, &buf);
-	if (first)
-		fs->ready(fs->ready_arg);
-	wait_run_ready(fs);
-	loop_leave(l);
-	return true;
-}
-
 static void *worker(void *arg)
 {
 	struct loop *l = arg;
 	struct fs *fs = l->fs;
 
 	loop_join(fs);
-	waits_set_hook(will_wait, &l->listen);
-	while (!fuse_session_exited(fs->session) && receive_and_serve(l))
-		;
-	listen_end(&l->listen);
+	while (!fuse_session_exited(fs->session)) {
+		struct fuse_buf buf = { .mem = region_slot(fs->region, request.slot), .size = SLOT_SIZE };
+		int r = fuse_session_receive_buf(fs->session, &buf);
+		if (r == -EINTR || r == -EAGAIN)
+			continue;
+		if (r <= 0) {
+			if (r < 0)
+				log_error("fs", "the device cannot be read errno=%d", -r);
+			break;
+		}
+		atomic_fetch_add(&l->busy, 1);
+		if (l->stopping) {
+			loop_leave(l);
+			break;
+		}
+		bool first = ((const struct fuse_in_header *)buf.mem)->opcode == FUSE_INIT;
+		loop_serve(fs, request.slot, &buf);
+		if (first)
+			fs->ready(fs->ready_arg);
+		wait_run_ready(fs);
+		loop_leave(l);
+		spin_for_request(&l->spin);
+	}
 	request_scratch_free();
 	/* The last one's write is the last use of all this: then it may be freed. */
 	if (atomic_fetch_sub(&l->alive, 1) == 1 && eventfd_write(fs->ended_fd, 1) < 0)
@@ -283,7 +268,7 @@ int loop_new(struct fs *fs, struct loop **ret_loop)
 	if (!l)
 		return -ENOMEM;
 	l->fs = fs;
-	listen_init(&l->listen, fs->options.device_fd, fs->options.spin_ns);
+	spin_init(&l->spin, fs->options.device_fd, fs->options.spin_ns);
 	lock_init(&l->lock, "fs.loop", LOCK_LEAF);
 	pthread_cond_init(&l->idle, NULL);
 	*ret_loop = l;
@@ -326,6 +311,5 @@ void loop_free(struct loop *l)
 		return;
 	pthread_cond_destroy(&l->idle);
 	lock_done(&l->lock);
-	listen_done(&l->listen);
 	free(l);
 }

@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/fault.h"
-#include "base/waits.h"
 #include "store/disk.h"
 #include "store/disk_posix.h"
 
@@ -126,7 +125,6 @@ static int posix_sync(struct disk_file *f)
 
 	if (r < 0)
 		return r;
-	waits_begin();
 	/* Not again after EINTR: the first call may have reported, and so cleared, an error. */
 	if (fdatasync(to_file(f)->fd) < 0)
 		return disk_failed(errno);
@@ -307,7 +305,6 @@ static int posix_sync_dir(struct disk *d, const char *path)
 		return fd;
 	if (r < 0)
 		return r;
-	waits_begin();
 	/* EINVAL: this file system has nothing to sync for a folder. */
 	if (fsync(fd) < 0 && errno != EINVAL)
 		return disk_failed(errno);

@@ -7,7 +7,6 @@
 #include "base/counter.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/waits.h"
 #include "store/bytes.h"
 #include "store/log_internal.h"
 
@@ -254,10 +253,7 @@ int log_sync(struct log *log)
 	lock_acquire(&log->lock);
 	if (log_current(log))
 		target = (struct log_position){ log_current(log)->seq, log_current(log)->end };
-	bool behind = log_position_before(log->synced, target);
 	lock_release(&log->lock);
-	if (behind)
-		waits_begin();     /* also for another's that is under way */
 	lock_acquire(&log->sync);
 	while (r > 0 && current_error(log, &synced) == 0 && log_position_before(synced, target))
 		r = sync_one(log);
