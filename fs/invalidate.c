@@ -19,6 +19,8 @@
 
 #define SPARE_NOTES 256u   /* for when there is no memory: an invalidation that gets lost leaves old pages in the kernel for good */
 
+#define SEND_AGAIN 3u      /* times: the kernel may have no memory for it at that moment, and nobody else will ask it to forget */
+
 enum note_kind { NOTE_NODE, NOTE_ENTRY, NOTE_THEN };
 
 struct note {
@@ -96,26 +98,37 @@ static void note_free(struct notifier *q, struct note *n)
 	q->spare = n;
 }
 
+static bool is_lost(int r)
+{
+	return r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOTCONN && r != -ENOTDIR && r != -ENOSYS;
+}
+
 static void sent_was(uint64_t node, int r)
 {
-	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOTCONN && r != -ENOTDIR && r != -ENOSYS) {
+	if (is_lost(r)) {
 		counter_add(&lost, 1);
 		log_error("fs", "the kernel did not take an invalidation node=%llu errno=%d", (unsigned long long)node, -r);
 	}
 }
 
+static int tell(struct fs *fs, const struct note *n)
+{
+	if (n->kind == NOTE_ENTRY)
+		return fuse_lowlevel_notify_inval_entry(fs->session, n->node, n->name, n->name_size);
+	return fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->content ? 0 : -1, 0);
+}
+
 static void note_send(struct fs *fs, const struct note *n)
 {
 	counter_add(&sent, 1);
-	if (n->kind == NOTE_ENTRY) {
-		sent_was(n->node, fuse_lowlevel_notify_inval_entry(fs->session, n->node, n->name, n->name_size));
-		return;
-	}
-	if (n->content) {
+	if (n->kind == NOTE_NODE && n->content) {
 		fault_point("fs.forget");
 		pages_go(&fs->notifier->pages, n->node);
 	}
-	sent_was(n->node, fuse_lowlevel_notify_inval_inode(fs->session, n->node, n->content ? 0 : -1, 0));
+	int r = tell(fs, n);
+	for (unsigned again = 0; is_lost(r) && again < SEND_AGAIN; again++)
+		r = tell(fs, n);
+	sent_was(n->node, r);
 }
 
 static void note_finish(struct notifier *q, struct note *n)
