@@ -198,6 +198,13 @@ void fs_free(struct fs *fs)
 	free(fs);
 }
 
+void reply_error(fuse_req_t req, int error)
+{
+	if (error < 0)
+		error = -error;
+	fuse_reply_err(req, error == EBADMSG ? -objects_note_damaged_state(fs_of(req)->objects) : error);
+}
+
 void fs_caller(fuse_req_t req, struct caller *caller, struct name *task_name)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);

@@ -57,7 +57,7 @@ static int attempt(void *arg, fuse_req_t req)
 	if (r == -EAGAIN && c.wait_ino)
 		return r;
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		reply_error(req, r);
 	else
 		fuse_reply_ioctl(req, 0, &answer, size);
 	return 0;
@@ -111,7 +111,7 @@ void fs_ioctl(struct ioctl_call *call)
 	if (r == -EAGAIN && c.wait_ino)
 		park(call, c.wait_ino);
 	else if (r < 0)
-		fuse_reply_err(call->req, -r);
+		reply_error(call->req, r);
 	else if (c.settle)
 		reply_settled(call->req, &answer, size);
 	else

@@ -10,6 +10,7 @@
 #include "fs/magic_parts.h"
 #include "fs/open.h"
 #include "objects/check.h"
+#include "objects/examine.h"
 
 #define TEXT_MAX (16u << 20)
 #define LINES_MAX (15u << 20)     /* the rest is for the end */
@@ -114,15 +115,21 @@ static bool go_on(void *arg, uint64_t done, uint64_t total)
 	return !atomic_load(&f->stop) && !fuse_req_interrupted(f->req);
 }
 
+static void wait_removed(void *arg) { objects_wait_freed(((struct fsck *)arg)->fs->objects); }
+
 static int check(struct fsck *f)
 {
-	struct check_options options = { .report = add_finding, .progress = go_on, .arg = f };
-	struct check_result result;
+	struct check_options options = { .report = add_finding, .progress = go_on, .removed = wait_removed, .arg = f };
+	const struct examine_options strays = { .report = add_finding, .arg = f };
+	struct check_result result, beside = { 0 };
 	struct objects *os = f->fs->objects;
-	int r = objects_check(objects_store(os), cluster_state(objects_cluster(os), ROOT_INO), &options, &result);
+	int r = examine_strays_beside(objects_store(os), &strays, &beside);
 
+	if (r == 0)
+		r = objects_check(objects_store(os), cluster_state(objects_cluster(os), ROOT_INO), &options, &result);
 	if (r < 0)
 		return r;
+	result.problems += beside.problems;
 	if (f->cut)
 		buffer_printf(&f->text, "note\t0\t-\t-\t-\tthere is more than fits here\n");
 	if (result.problems == 0)
@@ -146,6 +153,10 @@ static void *run(void *arg)
 	/* At the end of the mount it stays unanswered, like all that waits. */
 	if (stopped)
 		return NULL;
+	/* Before the answer: who has it may ask for the next check at once, which waits for this thread's end. */
+	lock_acquire(&f->lock);
+	f->running = false;
+	lock_release(&f->lock);
 	request_resume(f->fs, slot);
 	if (r < 0)
 		reply_error(f->req, r);
@@ -153,9 +164,6 @@ static void *run(void *arg)
 		open_text(f->req, f->node, f->node, &f->text, &f->fi);
 	request_suspend(f->fs, slot, false);
 	slot_release(f->fs, slot);
-	lock_acquire(&f->lock);
-	f->running = false;
-	lock_release(&f->lock);
 	return NULL;
 }
 

@@ -42,7 +42,7 @@ struct fs {
 };
 
 static inline struct fs *fs_of(fuse_req_t req) { return fuse_req_userdata(req); }
-static inline void reply_error(fuse_req_t req, int error) { fuse_reply_err(req, error < 0 ? -error : error); }
+void reply_error(fuse_req_t req, int error);   /* fs.c: an errno, of either sign; what is damaged is EIO to programs */
 /* Who sent the request. task_name: where caller->task will point if it is one. */
 void fs_caller(fuse_req_t req, struct caller *caller, struct name *task_name);
 

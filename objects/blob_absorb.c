@@ -286,6 +286,8 @@ int reap_run(struct objects *os)
 	return full ? 1 : 0;
 }
 
+void objects_wait_freed(struct objects *os) { LOCK_GUARD(&os->reap_lock); }
+
 /* ---- at start ---------------------------------------------------------------------------------------------------- */
 
 static int collect_head(void *arg, uint64_t ino)

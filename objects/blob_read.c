@@ -162,6 +162,7 @@ static int read_head(struct object *o, uint64_t offset, uint8_t *data, size_t si
 		r = state_get_crcs(cluster_state(o->os->cluster, o->ino), o->ino, block / CRC_BLOCKS, &crcs);
 		if (r == 0) r = read_mib(&rr, head, &crcs, block, end);
 		else if (r == -ENOENT) r = 0;   /* a hole */
+		else if (r == -EBADMSG) r = block_bad(o, block);
 		block = end;
 	}
 	if (head) head_put(o->os->store->heads, head);

@@ -1,11 +1,13 @@
 /* The check of heads and side files against the state; see objects/check.h. */
 #include "objects/check.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/crc32c.h"
+#include "base/grow.h"
 #include "cluster/state_check.h"
 #include "objects/findings.h"
 #include "objects/verify.h"
@@ -22,6 +24,8 @@ struct check {
 	struct { uint64_t ino, side, from, to; bool lost; } bad_rows;  /* the same of rows in a side file */
 	uint64_t *sides;               /* side files that rows refer to */
 	size_t side_count, side_capacity;
+	uint64_t *stray_heads;         /* inodes without a record */
+	size_t stray_count, stray_capacity;
 	int error;                     /* of a callback that can't return one */
 	uint8_t *bytes;                /* a MiB of a head */
 };
@@ -125,22 +129,23 @@ static int check_mib(struct check *c, uint64_t ino, uint64_t mib, struct disk_fi
 	return r;
 }
 
+static int add_u64(uint64_t **list, size_t *capacity, size_t *count, uint64_t value)
+{
+	uint64_t *grown = grow(*list, capacity, *count, sizeof(value));
+
+	if (!grown)
+		return -ENOMEM;
+	*list = grown;
+	(*list)[(*count)++] = value;
+	return 0;
+}
+
 static int note_side(struct check *c, uint64_t side)
 {
 	for (size_t i = c->side_count; i > 0; i--)   /* rows of one side file come together */
 		if (c->sides[i - 1] == side)
 			return 0;
-	if (c->side_count == c->side_capacity) {
-		size_t capacity = c->side_capacity ? c->side_capacity * 2 : 16;
-		uint64_t *grown = reallocarray(c->sides, capacity, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		c->sides = grown;
-		c->side_capacity = capacity;
-	}
-	c->sides[c->side_count++] = side;
-	return 0;
+	return add_u64(&c->sides, &c->side_capacity, &c->side_count, side);
 }
 
 static void flush_rows(struct check *c)
@@ -226,13 +231,28 @@ static int stray_head(void *arg, uint64_t ino)
 {
 	struct check *c = arg;
 	struct record record;
-	char file[64];
 
-	if (state_get(c->state, ino, &record) != -ENOENT)
-		return 0;
-	head_path(ino, file);
-	say(c, FINDING_NOTE, 0, file, "the head of inode %" PRIu64 " belongs to nothing: the daemon removes it when it starts", ino);
-	return 0;
+	return state_get(c->state, ino, &record) == -ENOENT ? add_u64(&c->stray_heads, &c->stray_capacity, &c->stray_count, ino) : 0;
+}
+
+/* A daemon that works takes the head away right after the record: what it was about to is gone by now. */
+static int stray_heads(struct check *c)
+{
+	int r = heads_list(c->store->heads, stray_head, c);
+
+	if (r == 0 && c->options->removed && c->stray_count > 0)
+		c->options->removed(c->options->arg);
+	for (size_t i = 0; r == 0 && i < c->stray_count; i++) {
+		struct disk_file *head;
+		char file[64];
+
+		head_path(c->stray_heads[i], file);
+		if (disk_open(c->store->disk, file, O_RDONLY, &head) == -ENOENT)
+			continue;
+		disk_close(head);
+		say(c, FINDING_NOTE, 0, file, "the head of inode %" PRIu64 " belongs to nothing: the daemon removes it when it starts", c->stray_heads[i]);
+	}
+	return r;
 }
 
 static int stray_side(void *arg, uint64_t side)
@@ -255,7 +275,7 @@ static int check_files(struct check *c, const struct state_check *state)
 	for (size_t i = 0; r == 0 && i < state->piece_count;)
 		r = check_object(c, state, i, &i);
 	if (r == 0)
-		r = heads_list(c->store->heads, stray_head, c);
+		r = stray_heads(c);
 	if (r == 0)
 		r = sides_list(c->store->heads, stray_side, c);
 	return r;
@@ -342,6 +362,7 @@ int objects_check(struct store *store, struct state *state, const struct check_o
 	findings_done(&c.findings);
 	free(check.pieces);
 	free(c.sides);
+	free(c.stray_heads);
 	free(c.bytes);
 	if (r == 0)
 		*ret_result = c.result;

@@ -12,6 +12,8 @@ struct check_options {
 	void (*report)(void *arg, const struct finding *finding);
 	/* Called now and then with bytes read of those to be read; false ends the check with -EINTR. NULL: never. */
 	bool (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+	/* Beside a working daemon: returns when it has taken away the heads of what it has freed so far. NULL: there is none. */
+	void (*removed)(void *arg);
 	void *arg;
 };
 struct check_result { uint64_t objects, heads, bytes /* read and verified */, problems /* that are still there */, repaired, notes; };

@@ -2,6 +2,7 @@
  * whole again (put back, repaired, overwritten) or gone: each is looked at again now and then, by reading it. Bounded: of more than fit it is only known
  * that there are more, and `dios fsck` lists them all. */
 #include "objects/damaged.h"
+#include "objects/check.h"
 #include "objects/object.h"
 
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include "base/condition.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "store/why.h"
 
 #define DAMAGED_MAX 256u                      /* blocks; an object whose disk is gone has no end of them */
 #define LOOK_INTERVAL_NS (10 * NS_PER_SECOND) /* at one block */
@@ -102,6 +104,15 @@ void damaged_note(struct object *o, uint64_t block)
 	struct damaged_block b = { .ino = o->ino, .block = block, .name = o->record.name, .since_ns = clock_wall_ns(o->os->clock), .file = "state" };
 	if (o->record.place == PLACE_HEAD) head_path(o->ino, b.file);
 	(void)damaged_add(o->os, &b);
+}
+
+int objects_note_damaged_state(struct objects *os)
+{
+	struct damaged_block b = { .since_ns = clock_wall_ns(os->clock) };
+	char file[64];
+	snprintf(b.file, sizeof(b.file), "%s", state_file_of(store_why(), file));
+	(void)damaged_add(os, &b);
+	return -EIO;
 }
 
 bool damaged_known(struct objects *os, uint64_t ino)

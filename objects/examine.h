@@ -32,6 +32,8 @@ int objects_examine(const char *directory, const struct examine_options *options
  * that there is something to repair: objects_examine, replayed, once the store is closed. */
 int examine_tails(const char *directory, struct store *store, struct state *state, const struct examine_options *options, struct check_result *result,
 	bool *ret_damaged);
+/* What lies where nothing should, of a directory whose daemon works: reported, nothing is moved. */
+int examine_strays_beside(struct store *store, const struct examine_options *options, struct check_result *result);
 /* Moves the heads that no record refers to into DIR/lost, before a start takes them for leftovers. */
 int examine_keep_heads(const char *directory, struct store *store, struct state *state, const struct examine_options *options, struct check_result *result);
 

@@ -1,10 +1,12 @@
 /* The small files of a data directory and their copies, and what lies where nothing should; see examine.h. */
 #include <ctype.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/grow.h"
 #include "objects/examine_internal.h"
 #include "store/format.h"
 #include "store/reserve.h"
@@ -178,14 +180,10 @@ static int collect(void *arg, const char *name)
 {
 	struct listing *l = arg;
 
-	if (l->count == l->capacity) {
-		size_t capacity = l->capacity ? l->capacity * 2 : 64;
-		char **grown = reallocarray(l->names, capacity, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		l->names = grown;
-		l->capacity = capacity;
-	}
+	char **grown = grow(l->names, &l->capacity, l->count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	l->names = grown;
 	l->names[l->count] = strdup(name);
 	return l->names[l->count] ? (l->count++, 0) : -ENOMEM;
 }
@@ -214,10 +212,20 @@ static void stray(struct examine *e, const char *path, const char *what)
 		examine_say(e, FINDING_PROBLEM, 0, shown, "%s, and it cannot be moved away: %s", what, strerror(-r));
 }
 
+/* Of a file; the directory is not needed, which a daemon knows by its descriptor only. */
+static bool is_there(struct examine *e, const char *path)
+{
+	struct disk_file *file = NULL;
+	int r = disk_open(e->disk, path, O_RDONLY, &file);
+
+	disk_close(file);
+	return r != -ENOENT && r != -ENOTDIR;
+}
+
 /* A head in another folder than its number's. */
 static void misplaced(struct examine *e, const char *path, const char *right)
 {
-	if (examine_exists(e, right)) {
+	if (is_there(e, right)) {
 		stray(e, path, "it is the second head of its object, in a wrong folder");
 		return;
 	}
@@ -269,7 +277,7 @@ static int examine_folder(struct examine *e, const char *folder)
 	int r = disk_list(e->disk, folder[0] ? folder : ".", collect, &l);
 
 	/* The first start makes those of heads and side files. */
-	if (r == -ENOENT && strncmp(folder, "heads/", 6) != 0 && examine_exists(e, "stage/numbers") && strcmp(folder, "state") != 0 && strcmp(folder, "log") != 0) {
+	if (r == -ENOENT && strncmp(folder, "heads/", 6) != 0 && is_there(e, "stage/numbers") && strcmp(folder, "state") != 0 && strcmp(folder, "log") != 0) {
 		examine_say(e, e->options->repair ? FINDING_REPAIRED : FINDING_PROBLEM, 0, folder, "this folder is missing, with all that was in it");
 		r = 0;
 	}
@@ -299,4 +307,11 @@ int examine_strays(struct examine *e)
 		r = examine_folder(e, folder);
 	}
 	return r;
+}
+
+int examine_strays_beside(struct store *store, const struct examine_options *options, struct check_result *result)
+{
+	struct examine e = { .disk = store->disk, .options = options, .result = result };
+
+	return examine_strays(&e);
 }

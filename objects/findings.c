@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
+
 void findings_init(struct findings *f) { *f = (struct findings){ 0 }; }
 
 void findings_done(struct findings *f)
@@ -17,14 +19,10 @@ void findings_done(struct findings *f)
 
 int findings_add(struct findings *f, enum finding_kind kind, uint64_t ino, const char *file, const char *text)
 {
-	if (f->count == f->capacity) {
-		size_t capacity = f->capacity ? f->capacity * 2 : 16;
-		void *grown = reallocarray(f->items, capacity, sizeof(*f->items));
-		if (!grown)
-			return -ENOMEM;
-		f->items = grown;
-		f->capacity = capacity;
-	}
+	void *grown = grow(f->items, &f->capacity, f->count, sizeof(*f->items));
+	if (!grown)
+		return -ENOMEM;
+	f->items = grown;
 	struct kept_finding k = { .kind = kind, .ino = ino, .file = file ? strdup(file) : NULL, .text = strdup(text) };
 	if (!k.text || (file && !k.file)) {
 		free(k.file);
@@ -81,16 +79,12 @@ static char *join(const char *folder, const char *name, size_t size)
 
 static int add_folder(struct walk *w, uint64_t ino, unsigned depth, char *path)
 {
-	if (w->folder_count == w->folder_capacity) {
-		size_t capacity = w->folder_capacity ? w->folder_capacity * 2 : 64;
-		void *grown = reallocarray(w->folders, capacity, sizeof(*w->folders));
-		if (!grown) {
-			free(path);
-			return -ENOMEM;
-		}
-		w->folders = grown;
-		w->folder_capacity = capacity;
+	void *grown = grow(w->folders, &w->folder_capacity, w->folder_count, sizeof(*w->folders));
+	if (!grown) {
+		free(path);
+		return -ENOMEM;
 	}
+	w->folders = grown;
 	w->folders[w->folder_count++] = (struct folder){ ino, depth, path };
 	return 0;
 }

@@ -89,15 +89,21 @@ int format_write(struct disk *disk, const struct format *f)
 	return r < 0 ? r : write_whole(disk, "format", text, (size_t)n);
 }
 
-static int format_parse(const char *text, size_t size, struct format *f)
+/* The last line of each version, so that a damaged version is told from a newer one. */
+static bool checksum_matches(const char *text, size_t size)
 {
-	const char *check = strstr(text, "\nchecksum "), *cluster = strstr(text, "\ncluster "), *disk_id = strstr(text, "\ndisk ");
-	const char *node = strstr(text, "\nnode "), *made = strstr(text, "\nmade ");
+	const char *check = strstr(text, "\nchecksum ");
 	uint8_t crc[4];
-	if (!check || !cluster || !disk_id || !node || !made || strlen(text) != size) return -EBADMSG;
-	if (hex_read(check + 10, crc, 4) < 0 || check + 10 + 8 + 1 != text + size) return -EBADMSG;
+	if (!check || strlen(text) != size || hex_read(check + 10, crc, 4) < 0 || check + 10 + 8 + 1 != text + size) return false;
 	uint32_t want = (uint32_t)crc[0] << 24 | (uint32_t)crc[1] << 16 | (uint32_t)crc[2] << 8 | crc[3];
-	if (crc32c(0, text, (size_t)(check + 1 - text)) != want) return -EBADMSG;
+	return crc32c(0, text, (size_t)(check + 1 - text)) == want;
+}
+
+static int format_parse(const char *text, struct format *f)
+{
+	const char *cluster = strstr(text, "\ncluster "), *disk_id = strstr(text, "\ndisk ");
+	const char *node = strstr(text, "\nnode "), *made = strstr(text, "\nmade ");
+	if (!cluster || !disk_id || !node || !made) return -EBADMSG;
 	if (hex_read(cluster + 9, f->cluster_id, 16) < 0 || hex_read(disk_id + 6, f->disk_id, 16) < 0) return -EBADMSG;
 	f->node_id = strtoull(node + 6, NULL, 10);
 	f->made_ns = strtoll(made + 6, NULL, 10);
@@ -117,10 +123,12 @@ int format_read_file(struct disk *disk, const char *path, struct format *ret_for
 	if (sscanf(text + first, "version %u\n", &version) != 1 || version == 0)
 		return store_say(error, error_size, -EBADMSG, "its file '%s' is damaged: the second line should be 'version N'", path);
 	ret_format->version = version;
+	if (!checksum_matches(text, (size_t)n))
+		return store_say(error, error_size, -EBADMSG, "its file '%s' is damaged: the checksum does not match", path);
 	if (version > STORE_FORMAT_VERSION)
 		return store_say(error, error_size, -ENOTSUP, "it has format version %u, and this dios knows versions up to %u: use the dios that made it, or a newer one", version, STORE_FORMAT_VERSION);
-	if (format_parse(text, (size_t)n, ret_format) < 0)
-		return store_say(error, error_size, -EBADMSG, "its file '%s' is damaged: the checksum does not match, or a line is missing", path);
+	if (format_parse(text, ret_format) < 0)
+		return store_say(error, error_size, -EBADMSG, "its file '%s' is damaged: a line is missing", path);
 	return 0;
 }
 

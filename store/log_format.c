@@ -42,11 +42,11 @@ int log_header_decode(const uint8_t in[LOG_HEADER_SIZE], struct log_segment_head
 		return -ENODATA;
 	if (memcmp(in + H_MAGIC, magic, sizeof(magic)) != 0)
 		return -EBADMSG;
-	/* Before the checksum, which a newer version may keep elsewhere. */
-	if (get_le32(in + H_VERSION) > LOG_FORMAT_VERSION)
-		return -ENOTSUP;
+	/* First: each version keeps it here, so that a damaged version is told from a newer one. */
 	if (get_le32(in + H_CRC) != header_crc(in))
 		return -EBADMSG;
+	if (get_le32(in + H_VERSION) > LOG_FORMAT_VERSION)
+		return -ENOTSUP;
 	struct log_segment_header h = { .seq = get_le64(in + H_SEQ), .tail_seq = get_le64(in + H_TAIL_SEQ), .salt = get_le64(in + H_SALT),
 		.size = get_le32(in + H_SIZE), .owner = get_le64(in + H_OWNER), .synced = { get_le64(in + H_SYNCED_SEQ), get_le32(in + H_SYNCED_OFFSET) } };
 	if (h.seq == 0 || h.tail_seq > h.seq || h.size < LOG_DATA_START + 2 * LOG_RECORD_SIZE || h.size % LOG_RECORD_SIZE)

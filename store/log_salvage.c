@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "store/log_internal.h"
 #include "store/segment_name.h"
 
@@ -27,17 +28,6 @@ struct salvage {
 	uint8_t *bytes;
 	size_t bytes_capacity;
 };
-
-static void *grow(void *array, size_t *capacity, size_t count, size_t item)
-{
-	if (count < *capacity)
-		return array;
-	size_t wanted = *capacity ? *capacity * 2 : 64;
-	void *grown = reallocarray(array, wanted, item);
-	if (grown)
-		*capacity = wanted;
-	return grown;
-}
 
 static int add_segment(void *arg, const char *name)
 {

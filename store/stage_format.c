@@ -22,10 +22,10 @@ static int file_check(const uint8_t *bytes, size_t size, const uint8_t magic[8])
 {
 	if (memcmp(bytes, magic, 8) != 0)
 		return -EBADMSG;
-	/* Before the checksum, which a newer version may keep elsewhere. */
-	if (get_le32(bytes + H_VERSION) > STAGE_FORMAT_VERSION)
-		return -ENOTSUP;
-	return get_le32(bytes + H_CRC) == file_crc(bytes, size) ? 0 : -EBADMSG;
+	/* First: each version keeps it here, so that a damaged version is told from a newer one. */
+	if (get_le32(bytes + H_CRC) != file_crc(bytes, size))
+		return -EBADMSG;
+	return get_le32(bytes + H_VERSION) > STAGE_FORMAT_VERSION ? -ENOTSUP : 0;
 }
 
 void stage_header_encode(const struct stage_header *h, uint8_t out[STAGE_HEADER_SIZE])

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/crc32c.h"
+#include "base/grow.h"
 #include "store/stage_format.h"
 
 #define SEGMENT_MAX (32u << 20)      /* bytes of a segment, as stage.c makes them */
@@ -49,14 +50,10 @@ static int add_segment(void *arg, const char *name)
 
 	if (!segment_name_parse(name, "", &number))
 		return 0;
-	if (p->count == p->capacity) {
-		size_t capacity = p->capacity ? p->capacity * 2 : 16;
-		void *grown = reallocarray(p->segments, capacity, sizeof(*p->segments));
-		if (!grown)
-			return -ENOMEM;
-		p->segments = grown;
-		p->capacity = capacity;
-	}
+	void *grown = grow(p->segments, &p->capacity, p->count, sizeof(*p->segments));
+	if (!grown)
+		return -ENOMEM;
+	p->segments = grown;
 	struct segment *g = &p->segments[p->count];
 	snprintf(g->path, sizeof(g->path), "%s/%s", p->folder, name);
 	int r = disk_open(p->disk, g->path, O_RDONLY, &file);
