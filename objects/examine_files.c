@@ -254,7 +254,7 @@ static void judge(struct examine *e, const char *folder, const char *name)
 		if (!is_hex(name, 8) && !(strlen(name) == 12 && strcmp(name + 8, ".old") == 0))   /* deleted half way */
 			stray(e, path, "it is no segment of the log");
 	} else if (strcmp(folder, "stage") == 0) {
-		if (!is_hex(name, 8) && strncmp(name, "numbers", 7) != 0)
+		if (!is_hex(name, 8) && strncmp(name, "numbers", 7) != 0 && strcmp(name, "live") != 0)
 			stray(e, path, "it is no segment of the staging log");
 	} else if (strcmp(folder, "side") == 0) {
 		if (!is_hex(name, 16))

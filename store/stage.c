@@ -5,6 +5,8 @@
  * States of a segment: current (appended to) -> full (has live records) -> unused (all released: its header is wiped, and its
  * file is kept for a new life under a new id, or deleted if there are enough).
  *
+ * Segments with live records, and the current one, are named in stage/live (stage_live.c).
+ *
  * A record is whole or the last one of its segment: appends hold the lock until their bytes are written. Checksums are
  * salted with a random number that only the segment's header has, so that old bytes of a file used again never parse, not
  * even those that a user made to look like a record. */
@@ -22,7 +24,7 @@
 #include "base/fault.h"
 #include "base/lock.h"
 #include "base/log.h"
-#include "store/stage_format.h"
+#include "store/stage_live.h"
 #include "store/why.h"
 
 #define SEGMENT_SIZE (8u << 20)        /* bytes: what a start after a kill reads through, for the few records that nobody has committed */
@@ -52,6 +54,8 @@ struct stage {
 	size_t unused_count;
 	uint32_t next_id, next_number;
 	uint64_t next_seq, reserved_seq; /* numbers below reserved_seq may be used */
+	struct disk_file *live_file;     /* stage/live */
+	struct stage_live live;          /* as it was written last */
 	bool same_boot;                  /* the last start was in this boot: no power cut since, so nothing is lost or torn by one */
 };
 
@@ -65,6 +69,25 @@ static int segment_wipe(struct disk_file *file)
 	static const uint8_t zeros[STAGE_HEADER_SIZE];
 
 	return disk_pwrite(file, zeros, sizeof(zeros), 0);
+}
+
+/* All segments but `without` (NULL: all). Before the first record of one, and before one is wiped or deleted. */
+static int live_write(struct stage *s, const struct segment *without)
+{
+	struct stage_live *live = &s->live;
+	struct segment *g, *next;
+
+	live->start = s->reserved_seq;
+	live->count = 0;
+	HASH_ITER(hh, s->segments, g, next) {
+		if (g == without)
+			continue;
+		if (live->count < STAGE_LIVE_MAX)
+			live->ids[live->count] = g->id;
+		if (live->count <= STAGE_LIVE_MAX)
+			live->count++;
+	}
+	return stage_live_write(s->live_file, live);
 }
 
 /* Takes the file. */
@@ -83,8 +106,13 @@ static void keep_or_delete(struct stage *s, struct disk_file *file, uint32_t num
 
 static void segment_retire(struct stage *s, struct segment *g)
 {
+	int r = live_write(s, g);
+
 	HASH_DEL(s->segments, g);
-	keep_or_delete(s, g->file, g->number);
+	if (r == 0)
+		keep_or_delete(s, g->file, g->number);
+	else
+		disk_close(g->file);   /* the list names it: it stays until the next start, which finds nothing new in it */
 	free(g);
 }
 
@@ -138,6 +166,13 @@ static int segment_new(struct stage *s)
 		keep_or_delete(s, g->file, g->number);
 		free(g);
 		return -ENOMEM;
+	}
+	r = live_write(s, NULL);
+	if (r < 0) {
+		HASH_DEL(s->segments, g);
+		disk_close(g->file);   /* a list may name it that was written all the same */
+		free(g);
+		return r;
 	}
 	struct segment *full = s->current;
 	s->current = g;
@@ -249,6 +284,23 @@ static void delete_old(struct stage *s, const struct found *f)
 	disk_unlink(s->disk, path);   /* a failure leaves a file that the next start finds */
 }
 
+/* Sorted by id. */
+static int check_live(struct stage *s, const struct found *found, size_t count)
+{
+	struct stage_live *live = &s->live;
+
+	if (!s->same_boot || stage_live_read(s->disk, s->folder, s->next_seq - 1, live) < 0 || live->count > STAGE_LIVE_MAX)
+		return 0;
+	for (uint32_t i = 0; i < live->count; i++) {
+		struct found wanted = { .id = live->ids[i] };
+		if (bsearch(&wanted, found, count, sizeof(*found), compare_id))
+			continue;
+		store_why_set("%s: a segment is missing, and what was written into it before the daemon ended is in no object yet", s->folder);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
 /* Segments of this boot wait for stage_replay, in the order of their lives; other files are deleted. */
 static int open_files(struct stage *s, const struct opening *o)
 {
@@ -262,6 +314,8 @@ static int open_files(struct stage *s, const struct opening *o)
 	}
 	if (r == 0 && count > 0)
 		qsort(found, count, sizeof(*found), compare_id);
+	if (r == 0)
+		r = check_live(s, found, count);
 	for (; r == 0 && taken < count; taken++) {
 		if (found[taken].id == 0)
 			delete_old(s, &found[taken]);
@@ -276,16 +330,15 @@ static int open_files(struct stage *s, const struct opening *o)
 	return r;
 }
 
-/* A start takes the next run of numbers for itself alone. Segments without the file of numbers: it was lost or removed. */
-static int reserve_numbers(struct stage *s, bool has_segments)
+/* Segments without the file of numbers: it was lost or removed. */
+static int read_numbers(struct stage *s, bool has_segments)
 {
 	uint8_t bytes[STAGE_NUMBERS_SIZE] = { 0 };
-	char path[64], temporary[64];
+	char path[64];
 	struct disk_file *file;
 	uint64_t used = 0, boot = 0;
 
 	snprintf(path, sizeof(path), "%s/numbers", s->folder);
-	snprintf(temporary, sizeof(temporary), "%s/numbers.new", s->folder);
 	int r = disk_open(s->disk, path, O_RDONLY, &file);
 	if (r == 0) {
 		ssize_t n = disk_pread(file, bytes, sizeof(bytes), 0);
@@ -302,9 +355,21 @@ static int reserve_numbers(struct stage *s, bool has_segments)
 		return r;
 	s->same_boot = boot == stage_boot_mark(s->boot_id);
 	s->next_seq = used + 1;
+	return 0;
+}
+
+/* A start takes the next run of numbers for itself alone. */
+static int reserve_numbers(struct stage *s)
+{
+	uint8_t bytes[STAGE_NUMBERS_SIZE];
+	char path[64], temporary[64];
+	struct disk_file *file;
+
+	snprintf(path, sizeof(path), "%s/numbers", s->folder);
+	snprintf(temporary, sizeof(temporary), "%s/numbers.new", s->folder);
 	s->reserved_seq = s->next_seq + NUMBERS_A_START;
 	stage_numbers_encode(s->reserved_seq, stage_boot_mark(s->boot_id), bytes);
-	r = disk_open(s->disk, temporary, O_RDWR | O_CREAT | O_TRUNC, &file);
+	int r = disk_open(s->disk, temporary, O_RDWR | O_CREAT | O_TRUNC, &file);
 	if (r < 0)
 		return r;
 	r = disk_pwrite(file, bytes, sizeof(bytes), 0);
@@ -322,6 +387,7 @@ int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16],
 {
 	struct stage *s = calloc(1, sizeof(*s));
 	struct opening o = { .stage = s };
+	char live[64];
 
 	if (!s)
 		return -ENOMEM;
@@ -334,9 +400,14 @@ int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16],
 	if (r == 0)
 		r = disk_list(disk, folder, add_number, &o);
 	if (r == 0)
-		r = reserve_numbers(s, o.count > 0);
+		r = read_numbers(s, o.count > 0);
 	if (r == 0)
 		r = open_files(s, &o);
+	if (r == 0)
+		r = reserve_numbers(s);
+	snprintf(live, sizeof(live), "%s/live", folder);
+	if (r == 0)
+		r = disk_open(disk, live, O_RDWR | O_CREAT, &s->live_file);
 	if (r == 0)
 		r = segment_new(s);
 	free(o.numbers);
@@ -355,7 +426,7 @@ void stage_close(struct stage *s)
 	if (!s)
 		return;
 	/* Of this life, and nothing in it is needed: the next start has nothing to read through. The others wait for a replay. */
-	if (s->current && s->current->live == 0)
+	if (s->current && s->current->live == 0 && live_write(s, s->current) == 0)
 		segment_wipe(s->current->file);
 	HASH_ITER(hh, s->segments, g, next) {
 		HASH_DEL(s->segments, g);
@@ -364,6 +435,7 @@ void stage_close(struct stage *s)
 	}
 	for (size_t i = 0; i < s->unused_count; i++)
 		disk_close(s->unused[i].file);
+	disk_close(s->live_file);
 	lock_done(&s->lock);
 	free(s);
 }

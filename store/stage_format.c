@@ -3,7 +3,7 @@
 #include "store/bytes.h"
 #include "store/stage_format.h"
 
-static const uint8_t header_magic[8] = "diosstg", numbers_magic[8] = "diosnum";
+static const uint8_t header_magic[8] = "diosstg", numbers_magic[8] = "diosnum", live_magic[8] = "dioslve";
 
 /* Offsets in a segment's header. */
 enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_SIZE = 20, H_BOOT_ID = 24, H_SALT = 40, H_OWNER = 48 };
@@ -11,6 +11,8 @@ enum { H_MAGIC = 0, H_VERSION = 8, H_CRC = 12, H_ID = 16, H_SIZE = 20, H_BOOT_ID
 enum { R_CRC = 0, R_DATA_CRC = 4, R_SEGMENT = 8, R_DATA_SIZE = 12, R_INO = 16, R_SEQ = 24, R_OFFSET = 32, R_SIZE = 40, R_TIME = 48, R_KIND = 56 };
 /* Offsets in the file of numbers. */
 enum { N_MAGIC = 0, N_VERSION = 8, N_CRC = 12, N_RESERVED = 16, N_BOOT = 24 };
+/* Offsets in a list of live segments. */
+enum { L_MAGIC = 0, L_VERSION = 8, L_CRC = 12, L_START = 16, L_GENERATION = 24, L_COUNT = 32, L_IDS = 64 };
 
 /* Over all but itself; magic, version and checksum are at the same places in both. */
 static uint32_t file_crc(const uint8_t *bytes, size_t size)
@@ -136,4 +138,29 @@ int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_res
 		*ret_boot = get_le64(in + N_BOOT);
 	}
 	return r;
+}
+
+void stage_live_encode(const struct stage_live *live, uint8_t out[STAGE_LIVE_SIZE])
+{
+	memset(out, 0, STAGE_LIVE_SIZE);
+	memcpy(out + L_MAGIC, live_magic, sizeof(live_magic));
+	put_le32(out + L_VERSION, STAGE_FORMAT_VERSION);
+	put_le64(out + L_START, live->start);
+	put_le64(out + L_GENERATION, live->generation);
+	put_le32(out + L_COUNT, live->count);
+	for (uint32_t i = 0; i < live->count && i < STAGE_LIVE_MAX; i++)
+		put_le32(out + L_IDS + 4 * (size_t)i, live->ids[i]);
+	put_le32(out + L_CRC, file_crc(out, STAGE_LIVE_SIZE));
+}
+
+int stage_live_decode(const uint8_t in[STAGE_LIVE_SIZE], struct stage_live *ret_live)
+{
+	int r = file_check(in, STAGE_LIVE_SIZE, live_magic);
+
+	if (r < 0)
+		return r;
+	*ret_live = (struct stage_live){ .start = get_le64(in + L_START), .generation = get_le64(in + L_GENERATION), .count = get_le32(in + L_COUNT) };
+	for (uint32_t i = 0; i < ret_live->count && i < STAGE_LIVE_MAX; i++)
+		ret_live->ids[i] = get_le32(in + L_IDS + 4 * (size_t)i);
+	return 0;
 }

@@ -8,6 +8,8 @@
 #define STAGE_HEADER_SIZE 64u        /* bytes of a segment's header; records follow, each after the other */
 #define STAGE_RECORD_SIZE 64u        /* bytes of a record's header; its data follows */
 #define STAGE_NUMBERS_SIZE 32u       /* bytes of the file of numbers */
+#define STAGE_LIVE_SIZE 4096u        /* bytes of a list of live segments */
+#define STAGE_LIVE_MAX 1000u         /* segments in one: 8 GB that are in no object, which commits do not let come about */
 
 struct stage_header { uint32_t id; uint8_t boot_id[16]; uint32_t size /* of the file, bytes: it was made so long at once; 0: not told */; uint64_t salt, owner /* struct disk's; 0: not known */; };
 
@@ -23,6 +25,10 @@ int stage_record_decode(const uint8_t in[STAGE_RECORD_SIZE], uint32_t id, uint64
 /* reserved: sequence numbers below it may have been used. boot: what stage_boot_mark makes of the boot that wrote it; 0: not known. */
 void stage_numbers_encode(uint64_t reserved, uint64_t boot, uint8_t out[STAGE_NUMBERS_SIZE]);
 int stage_numbers_decode(const uint8_t in[STAGE_NUMBERS_SIZE], uint64_t *ret_reserved, uint64_t *ret_boot);
+/* start: up to which number the start that wrote it has reserved. count: STAGE_LIVE_MAX + 1: more than are listed. */
+struct stage_live { uint64_t start, generation; uint32_t count, ids[STAGE_LIVE_MAX]; };
+void stage_live_encode(const struct stage_live *live, uint8_t out[STAGE_LIVE_SIZE]);
+int stage_live_decode(const uint8_t in[STAGE_LIVE_SIZE], struct stage_live *ret_live);   /* -EBADMSG, -ENOTSUP */
 uint64_t stage_boot_mark(const uint8_t boot_id[16]);   /* never 0 */
 
 #endif

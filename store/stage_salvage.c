@@ -10,7 +10,7 @@
 
 #include "base/crc32c.h"
 #include "base/grow.h"
-#include "store/stage_format.h"
+#include "store/stage_live.h"
 
 #define SEGMENT_MAX (32u << 20)      /* bytes of a segment, as stage.c makes them */
 
@@ -22,6 +22,7 @@ struct pass {
 	const uint8_t *boot_id;
 	struct stage_salvage *s;
 	bool same_boot;
+	unsigned unreadable;              /* segments that are there, and of which nothing can be said */
 	struct segment *segments;
 	size_t count, capacity;
 	uint8_t *bytes;
@@ -64,9 +65,11 @@ static int add_segment(void *arg, const char *name)
 	if (n < 0)
 		return (int)n;
 	r = stage_header_decode(bytes, &g->header);
+	p->unreadable += r == -EBADMSG;
 	if (r == -EBADMSG && p->same_boot && n > 0)
 		say(p, g->path, 0, "the header of this segment is damaged: what was written into it before the daemon ended, and is in no object yet, is lost");
 	if (r == 0 && g->header.owner != 0 && p->disk->owner != 0 && g->header.owner != p->disk->owner) {
+		p->unreadable++;
 		say(p, g->path, 0, "this segment belongs to another data directory: nothing of it is taken");
 		return 0;
 	}
@@ -80,6 +83,27 @@ static int compare_id(const void *a, const void *b)
 	uint32_t x = ((const struct segment *)a)->header.id, y = ((const struct segment *)b)->header.id;
 
 	return (x > y) - (x < y);
+}
+
+/* Those of the list that are not there. Sorted by id. */
+static void look_for_missing(struct pass *p, uint64_t start)
+{
+	struct stage_live live;
+	struct segment wanted;
+	unsigned missing = 0;
+	char text[160];
+
+	if (stage_live_read(p->disk, p->folder, start, &live) < 0 || live.count > STAGE_LIVE_MAX)
+		return;
+	for (uint32_t i = 0; i < live.count; i++) {
+		wanted.header.id = live.ids[i];
+		missing += !bsearch(&wanted, p->segments, p->count, sizeof(*p->segments), compare_id);
+	}
+	if (missing <= p->unreadable)
+		return;
+	snprintf(text, sizeof(text), "%u segment%s missing: what was written into it before the daemon ended, and is in no object yet, is lost",
+		missing - p->unreadable, missing - p->unreadable == 1 ? " is" : "s are");
+	say(p, p->folder, 0, text);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
@@ -204,7 +228,7 @@ static int read_segment(struct pass *p, const struct segment *g)
 int stage_salvage(struct disk *disk, const char *folder, const uint8_t boot_id[16], struct stage_salvage *s, const char *into)
 {
 	struct pass p = { .disk = disk, .folder = folder, .boot_id = boot_id, .s = s, .into = into, .bytes = malloc(SEGMENT_MAX) };
-	uint64_t reserved, boot;
+	uint64_t reserved = 0, boot;
 
 	s->problems = 0;
 	s->highest_seq = 0;
@@ -218,6 +242,8 @@ int stage_salvage(struct disk *disk, const char *folder, const uint8_t boot_id[1
 		r = disk_mkdir(disk, into);
 	if (r == 0 && p.count > 0)
 		qsort(p.segments, p.count, sizeof(*p.segments), compare_id);
+	if (r == 0 && p.same_boot)
+		look_for_missing(&p, reserved);
 	for (size_t i = 0; r == 0 && i < p.count; i++)
 		r = read_segment(&p, &p.segments[i]);
 	disk_close(p.out);

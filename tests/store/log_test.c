@@ -3,6 +3,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "base/crc32c.h"
+#include "store/bytes.h"
 #include "store/log.h"
 #include "store/log_format.h"
 #include "tests/store/store_test.h"
@@ -351,6 +353,7 @@ static void newer_version(struct disk *d)
 
 	log_header_encode(&(struct log_segment_header){ .seq = 1, .tail_seq = 1, .size = SMALL }, bytes);
 	bytes[8]++;
+	put_le32(bytes + 12, crc32c(crc32c(0, bytes, 12), bytes + 16, sizeof(bytes) - 16));
 	disk_mkdir(d, "newer");
 	disk_open(d, "newer/00000000", O_RDWR | O_CREAT, &f);
 	disk_pwrite(f, bytes, sizeof(bytes), 0);

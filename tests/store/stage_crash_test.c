@@ -78,7 +78,7 @@ static void lives(void)
 	for (uint64_t seed = 1; seed <= 200; seed++) {
 		struct random_seeded random, chance;
 		struct disk *d;
-		uint8_t boot[16] = { 0 };
+		uint8_t boot[16] = { 1 };   /* 0 and 1 have the same mark */
 		uint64_t highest = 0;
 
 		random_seeded_init(&random, seed);
