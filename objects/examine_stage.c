@@ -7,6 +7,7 @@
 #include "base/crc32c.h"
 #include "cluster/state_peek.h"
 #include "objects/examine_internal.h"
+#include "store/stage_numbers.h"
 #include "store/stage_salvage.h"
 
 #define CACHE_BYTES (16u << 20)
@@ -95,7 +96,7 @@ static int numbers(struct examine *e, struct kv *kv, uint64_t highest)
 	if (r == 0)
 		r = disk_mkdir(e->disk, "stage");
 	if (r == 0)
-		r = stage_write_numbers(e->disk, "stage", used);
+		r = stage_write_numbers(e->disk, "stage", used, 0);   /* of no boot: what is in the segments by then is known to be whole */
 	if (r == 0)
 		examine_say(e, FINDING_REPAIRED, 0, "stage/numbers", "%s: numbers begin again above all that have been used", what);
 	return r;
@@ -133,7 +134,7 @@ static int segments(struct examine *e, struct stage_salvage *s, const uint8_t bo
 	if (r == 0)
 		r = highest_number(e, kv, s->highest_seq, &used);
 	if (r == 0)
-		r = stage_write_numbers(e->disk, "stage.new", used);
+		r = stage_write_numbers(e->disk, "stage.new", used, 0);
 	if (r == 0)
 		r = swap_stage(e, place);
 	if (r < 0)

@@ -22,9 +22,11 @@
 
 #include "base/crc32c.h"
 #include "base/fault.h"
+#include "base/grow.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "store/stage_live.h"
+#include "store/stage_numbers.h"
 #include "store/why.h"
 
 #define SEGMENT_SIZE (8u << 20)        /* bytes: what a start after a kill reads through, for the few records that nobody has committed */
@@ -193,14 +195,10 @@ static int add_number(void *arg, const char *name)
 
 	if (!segment_name_parse(name, "", &number))
 		return 0;
-	if (o->count == o->capacity) {
-		size_t capacity = o->capacity ? o->capacity * 2 : 16;
-		uint32_t *numbers = realloc(o->numbers, capacity * sizeof(*numbers));
-		if (!numbers)
-			return -ENOMEM;
-		o->numbers = numbers;
-		o->capacity = capacity;
-	}
+	uint32_t *grown = grow(o->numbers, &o->capacity, o->count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	o->numbers = grown;
 	o->numbers[o->count++] = number;
 	if (number >= o->stage->next_number)
 		o->stage->next_number = number + 1;
@@ -333,23 +331,14 @@ static int open_files(struct stage *s, const struct opening *o)
 /* Segments without the file of numbers: it was lost or removed. */
 static int read_numbers(struct stage *s, bool has_segments)
 {
-	uint8_t bytes[STAGE_NUMBERS_SIZE] = { 0 };
-	char path[64];
-	struct disk_file *file;
 	uint64_t used = 0, boot = 0;
+	int r = stage_read_numbers(s->disk, s->folder, &used, &boot);
 
-	snprintf(path, sizeof(path), "%s/numbers", s->folder);
-	int r = disk_open(s->disk, path, O_RDONLY, &file);
-	if (r == 0) {
-		ssize_t n = disk_pread(file, bytes, sizeof(bytes), 0);
-		disk_close(file);
-		r = n < 0 ? (int)n : stage_numbers_decode(bytes, &used, &boot);
-	} else if (r == -ENOENT) {
+	if (r == -ENOENT)
 		r = has_segments ? -EBADMSG : 0;
-	}
 	if (r == -EBADMSG) {
-		log_error("store", "the numbers of the staging log are damaged or missing path=%s", path);
-		store_why_set("%s: it is damaged or missing; it says which numbers of staged writes have been used", path);
+		log_error("store", "the numbers of the staging log are damaged or missing path=%s/numbers", s->folder);
+		store_why_set("%s/numbers: it is damaged or missing; it says which numbers of staged writes have been used", s->folder);
 	}
 	if (r < 0)
 		return r;
@@ -358,36 +347,10 @@ static int read_numbers(struct stage *s, bool has_segments)
 	return 0;
 }
 
-/* A start takes the next run of numbers for itself alone. */
-static int reserve_numbers(struct stage *s)
-{
-	uint8_t bytes[STAGE_NUMBERS_SIZE];
-	char path[64], temporary[64];
-	struct disk_file *file;
-
-	snprintf(path, sizeof(path), "%s/numbers", s->folder);
-	snprintf(temporary, sizeof(temporary), "%s/numbers.new", s->folder);
-	s->reserved_seq = s->next_seq + NUMBERS_A_START;
-	stage_numbers_encode(s->reserved_seq, stage_boot_mark(s->boot_id), bytes);
-	int r = disk_open(s->disk, temporary, O_RDWR | O_CREAT | O_TRUNC, &file);
-	if (r < 0)
-		return r;
-	r = disk_pwrite(file, bytes, sizeof(bytes), 0);
-	if (r == 0)
-		r = disk_sync(file);
-	disk_close(file);
-	if (r == 0)
-		r = disk_rename(s->disk, temporary, path);
-	if (r == 0)
-		r = disk_sync_dir(s->disk, s->folder);
-	return r == 0 ? disk_sync_dir(s->disk, ".") : r;
-}
-
 int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16], struct stage **ret_stage)
 {
 	struct stage *s = calloc(1, sizeof(*s));
 	struct opening o = { .stage = s };
-	char live[64];
 
 	if (!s)
 		return -ENOMEM;
@@ -403,11 +366,11 @@ int stage_open(struct disk *disk, const char *folder, const uint8_t boot_id[16],
 		r = read_numbers(s, o.count > 0);
 	if (r == 0)
 		r = open_files(s, &o);
+	s->reserved_seq = s->next_seq + NUMBERS_A_START;   /* each start takes a run of numbers for itself alone */
 	if (r == 0)
-		r = reserve_numbers(s);
-	snprintf(live, sizeof(live), "%s/live", folder);
+		r = stage_write_numbers(disk, folder, s->reserved_seq, stage_boot_mark(boot_id));
 	if (r == 0)
-		r = disk_open(disk, live, O_RDWR | O_CREAT, &s->live_file);
+		r = stage_live_open(disk, folder, &s->live_file);
 	if (r == 0)
 		r = segment_new(s);
 	free(o.numbers);

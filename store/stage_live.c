@@ -29,6 +29,14 @@ int stage_live_read(struct disk *disk, const char *folder, uint64_t start, struc
 	return found ? 0 : -ENOENT;
 }
 
+int stage_live_open(struct disk *disk, const char *folder, struct disk_file **ret_file)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/live", folder);
+	return disk_open(disk, path, O_RDWR | O_CREAT, ret_file);
+}
+
 int stage_live_write(struct disk_file *file, struct stage_live *live)
 {
 	uint8_t bytes[STAGE_LIVE_SIZE];

@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/grow.h"
 #include "store/stage_live.h"
+#include "store/stage_numbers.h"
 
 #define SEGMENT_MAX (32u << 20)      /* bytes of a segment, as stage.c makes them */
 
@@ -250,38 +251,4 @@ int stage_salvage(struct disk *disk, const char *folder, const uint8_t boot_id[1
 	free(p.segments);
 	free(p.bytes);
 	return r;
-}
-
-int stage_read_numbers(struct disk *disk, const char *folder, uint64_t *ret_reserved, uint64_t *ret_boot)
-{
-	uint8_t bytes[STAGE_NUMBERS_SIZE] = { 0 };
-	struct disk_file *file;
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/numbers", folder);
-	int r = disk_open(disk, path, O_RDONLY, &file);
-	if (r < 0)
-		return r;
-	ssize_t n = disk_pread(file, bytes, sizeof(bytes), 0);
-	disk_close(file);
-	return n < 0 ? (int)n : stage_numbers_decode(bytes, ret_reserved, ret_boot);
-}
-
-/* Of no boot: what is in the segments by then is known to be whole. */
-int stage_write_numbers(struct disk *disk, const char *folder, uint64_t used)
-{
-	uint8_t bytes[STAGE_NUMBERS_SIZE];
-	struct disk_file *file;
-	char path[64];
-
-	snprintf(path, sizeof(path), "%s/numbers", folder);
-	stage_numbers_encode(used, 0, bytes);
-	int r = disk_open(disk, path, O_RDWR | O_CREAT | O_TRUNC, &file);
-	if (r < 0)
-		return r;
-	r = disk_pwrite(file, bytes, sizeof(bytes), 0);
-	if (r == 0)
-		r = disk_sync(file);
-	disk_close(file);
-	return r == 0 ? disk_sync_dir(disk, folder) : r;
 }

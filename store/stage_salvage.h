@@ -18,9 +18,4 @@ struct stage_salvage {
 /* Looks at all segments of this boot. into: a folder, made; it gets the records that are whole, with their numbers, and no file of
  * numbers. NULL: nothing is written. */
 int stage_salvage(struct disk *disk, const char *folder, const uint8_t boot_id[16], struct stage_salvage *s, const char *into);
-/* What the file of numbers says: -ENOENT, -EBADMSG, -ENOTSUP. */
-int stage_read_numbers(struct disk *disk, const char *folder, uint64_t *ret_reserved, uint64_t *ret_boot);
-/* Writes it anew so that no number up to `used` comes again. */
-int stage_write_numbers(struct disk *disk, const char *folder, uint64_t used);
-
 #endif
