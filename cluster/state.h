@@ -25,7 +25,8 @@ int state_apply(struct state *s, uint64_t index, uint64_t term, struct slice dat
 int state_put_configuration(struct state *s, uint64_t index, struct slice configuration);
 int state_get_configuration(struct state *s, uint64_t *ret_index, struct buffer *configuration);
 
-/* Reads. -ENOENT where there is nothing. Buffers are reset first. An each() that returns non-zero ends the list, with 0; it must not apply. */
+/* Reads. -ENOENT where there is nothing. Buffers are reset first. An each() ends the list with 0 by returning more than 0, and
+ * with an error by returning that; it must not apply. */
 int state_get(struct state *s, uint64_t ino, struct record *ret_record);
 int state_lookup(struct state *s, uint64_t parent, const char *entry, size_t size, uint64_t *ret_ino);
 int state_find_name(struct state *s, const struct name *name, uint64_t *ret_ino);

@@ -152,7 +152,7 @@ static int each_entry(const struct scan *scan, struct slice rest, struct slice v
 	if (rest.size != 8)
 		return -EBADMSG;
 	int r = cookie_decode(get_be64(rest.data), value, &entry);
-	return r < 0 ? r : d->each(d->arg, &entry) != 0;
+	return r < 0 ? r : d->each(d->arg, &entry);
 }
 
 int state_read_directory(struct state *s, uint64_t parent, uint64_t after, int (*each)(void *arg, const struct state_entry *e), void *arg)
@@ -193,7 +193,7 @@ static int each_ino(const struct scan *scan, struct slice rest, struct slice val
 
 	if (number.size != 8)
 		return -EBADMSG;
-	return i->each(i->arg, get_be64(number.data)) != 0;
+	return i->each(i->arg, get_be64(number.data));
 }
 
 static int each_listed(struct state *s, enum state_key_type type, uint64_t after, int (*each)(void *arg, uint64_t ino), void *arg)
@@ -267,7 +267,7 @@ int state_each_name(struct state *s, const struct name *after, int (*each)(void 
 		}
 		memcpy(name.bytes, key.data + STATE_KEY_PREFIX, NAME_SIZE);
 		if (!after || memcmp(name.bytes, after->bytes, NAME_SIZE) > 0)
-			r = each(arg, &name, get_be64(value.data)) != 0;
+			r = each(arg, &name, get_be64(value.data));
 		if (r == 0)
 			kv_iter_next(s->kv, it);
 	}

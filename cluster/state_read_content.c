@@ -28,7 +28,7 @@ int state_each_row(struct state *s, uint64_t ino, uint64_t from_block, int (*eac
 		struct state_row row;
 		r = row_decode(key_last_u64(kv_iter_key(s->kv, it)), kv_iter_value(s->kv, it), &row);
 		if (r == 0)
-			r = each(arg, &row) != 0;
+			r = each(arg, &row);
 	}
 	if (r == 0)
 		r = kv_iter_error(s->kv, it);
@@ -49,7 +49,7 @@ int state_each_trim(struct state *s, uint64_t ino, int (*each)(void *arg, const 
 			break;
 		}
 		struct state_trim trim = { .version = get_be64(key.data + from.size), .block = key_last_u64(key), .count = get_be64(value.data) };
-		r = each(arg, &trim) != 0;
+		r = each(arg, &trim);
 	}
 	if (r == 0)
 		r = kv_iter_error(s->kv, it);
@@ -111,7 +111,7 @@ static int scan_chunk(struct stream_scan *scan, uint64_t offset, struct slice in
 		if (size > scan->bytes.size - at)
 			return -EBADMSG;
 		if (offset + at + size > scan->from)
-			r = scan->each(scan->arg, offset + at, (struct slice){ .data = scan->bytes.data + at, .size = size }) != 0;
+			r = scan->each(scan->arg, offset + at, (struct slice){ .data = scan->bytes.data + at, .size = size });
 		at += size;
 	}
 	return r;

@@ -8,21 +8,24 @@
 
 static struct sim_node node;
 static bool fails, evicts;      /* the next sync of a head; and the cache forgets what it could not write */
+static unsigned lies_in;        /* 1: the next one says that it is done, and nothing is written; 0: none does */
 
 int __real_head_sync(struct heads *h, struct head *head);
 int __wrap_head_sync(struct heads *h, struct head *head);
 
 int __wrap_head_sync(struct heads *h, struct head *head)
 {
-	bool evicting = fails && evicts;
+	bool evicting = fails && evicts, lying = lies_in > 0 && --lies_in == 0;
 
-	if (fails)
+	if (fails || lying)
 		disk_sim_fail_sync(node.disk, 1);
 	fails = false;
 	int r = __real_head_sync(h, head);
-	if (evicting)
+	if (evicting || lying)
 		disk_drop_cache(head_file(head), 0, 1 << 30);
-	return r;
+	if (lying)
+		head_trust(h, head);
+	return lying ? 0 : r;
 }
 
 static void fail_next_sync(bool evict)
@@ -126,6 +129,23 @@ static void R6_rows_are_written_again(void)
 	finish(r);
 }
 
+/* After a failure: repaired, and written again, whose sync is not true. */
+static void R6_rows_that_read_back_wrong_are_kept(void)
+{
+	uint64_t ino;
+	struct reference *r = make_large(&ino);
+
+	node_write(r, 8 * KIB, 20 * KIB, 'b');
+	must(reference_sync(r), "sync");
+	fail_next_sync(false);
+	lies_in = 3;
+	node_settle(&node);
+	is_int(lies_in, 0, "R6: a sync says that it is done, and nothing is on the disk");
+	is_int(state_row_count(cluster_state(node.cluster, ino)), 0, "rows are read back, and written once more");
+	ok(node_reads(r, 0, 8 * KIB, 'a') && node_reads(r, 8 * KIB, 20 * KIB, 'b') && node_reads(r, 28 * KIB, 72 * KIB, 'a'), "nothing is lost");
+	finish(r);
+}
+
 static void R6_refused_publication(void)
 {
 	static uint8_t bytes[2 * KIB * KIB];
@@ -222,6 +242,7 @@ int main(void)
 	R6_bytes_that_the_cache_lost_are_void();
 	R6_background_commit_reports();
 	R6_rows_are_written_again();
+	R6_rows_that_read_back_wrong_are_kept();
 	R6_refused_publication();
 	R6_refused_move_and_clone();
 	R6_in_place_it_stays_an_error();
