@@ -108,12 +108,14 @@ static int apply_committed(struct shard *s, uint64_t commit_index, const struct 
 		if (r == -ENOMEM && ++tries < APPLY_TRIES)
 			continue;
 		if (r < 0 && passes(r)) {
+			condition_raise(CONDITION_STATE_BEHIND, "what was acknowledged cannot be applied to the state: %s", strerror(-r));
 			log_warning("cluster", "an entry waits to be applied shard=%u index=%llu error=%d", s->options.id, (unsigned long long)index, r);
 			return r;
 		}
 		if (r < 0)
 			return shard_stop(s, "an entry could not be applied", r);
 	}
+	condition_clear(CONDITION_STATE_BEHIND);
 	return 0;
 }
 

@@ -24,8 +24,9 @@
 #include "objects/private_buffer.h"
 
 #define REGION_MAGIC 0x6e6f69676572ULL
-#define REGION_VERSION 5u
+#define REGION_VERSION 6u
 #define REGION_PATH_MAX 4096
+#define REGION_WHY_MAX 256u
 
 #define SLOT_COUNT 2048u                        /* requests under way, most of them waiting for a stream */
 #define SLOT_SIZE ((1u << 20) + 8192u)          /* bytes: the largest write and its headers */
@@ -111,6 +112,7 @@ struct region_header {
 	_Atomic uint64_t given_up;              /* requests of which daemons died */
 	int64_t died_ns;                        /* boot clock: when the holder saw the last one end; 0: none has */
 	int64_t mounted_ns;                     /* wall clock */
+	char stopped_why[REGION_WHY_MAX];       /* why the daemon before ended by itself, to begin again from disk; "": it did not */
 	char mount[REGION_PATH_MAX], data[REGION_PATH_MAX];
 	uint8_t init[INIT_SIZE];
 	_Atomic uint32_t handles_touched;       /* entries below this have been used at some time */

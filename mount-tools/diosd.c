@@ -133,6 +133,7 @@ static void *maintenance_main(void *arg)
 		if (cluster_stopped(d->cluster)) {
 			/* As if it had been killed: its holder starts another, which believes the disk alone (R6). */
 			log_error("diosd", "nothing can be written any more: ending, to begin again from disk");
+			diosd_health_leave(d);
 			_exit(EXIT_STOPPED);
 		}
 		int64_t ms = due_ns <= 0 ? 0 : (due_ns + NS_PER_MS - 1) / NS_PER_MS;

@@ -29,11 +29,12 @@ struct diosd {
 	pthread_t scrubbing;
 	bool scrubbed;
 	int stop_scrub_fd;
-	struct diosd_health { int64_t next_look_ns, stepped_ns; uint64_t given_up; struct clock_watch clock; } health;   /* the maintenance thread's; boot clock */
+	struct diosd_health { int64_t next_look_ns, stepped_ns; uint64_t given_up; struct clock_watch clock; char stopped_why[REGION_WHY_MAX]; } health;   /* the maintenance thread's; boot clock */
 };
 
 /* diosd_health.c: raises and clears what is wrong with disk, clock and log. */
 void diosd_health_start(struct diosd *d);
+void diosd_health_leave(struct diosd *d);    /* it ends, to begin again from disk: the next one says why */
 void diosd_health_look(struct diosd *d);     /* by the maintenance thread: once a second it looks, else it is free */
 
 /* diosd_scrub.c: reads all data again and again, in a thread of its own. */

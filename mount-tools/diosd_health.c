@@ -96,11 +96,12 @@ static void look_at_quota(struct diosd *d)
 
 static void look_at_file_system(struct diosd *d)
 {
+	struct disk_facts facts;
 	struct statvfs st;
 
-	if (statvfs(d->region.header->data, &st) < 0)
+	if (statvfs(d->region.header->data, &st) < 0 || disk_facts_read(d->region.header->data, &facts) < 0)
 		return;
-	if (st.f_flag & ST_RDONLY)
+	if (st.f_flag & ST_RDONLY || facts.read_only)
 		condition_raise(CONDITION_DISK_READ_ONLY, "the file system of %s is read-only", d->region.header->data);
 	else
 		condition_clear(CONDITION_DISK_READ_ONLY);
@@ -153,7 +154,8 @@ static void raise_restarted(struct diosd *d)
 
 	if (given_up > 0)
 		snprintf(text, sizeof(text), ", and gave up %llu request%s of which it died (EIO)", given_up, given_up == 1 ? "" : "s");
-	condition_raise(CONDITION_DAEMON_RESTARTED, "the daemon was started again %llu time%s since the mount was made%s", again, again == 1 ? "" : "s", text);
+	condition_raise(CONDITION_DAEMON_RESTARTED, "the daemon was started again %llu time%s since the mount was made%s%s%s", again, again == 1 ? "" : "s",
+		d->health.stopped_why[0] ? ", the last one because " : "", d->health.stopped_why, text);
 	d->health.given_up = given_up;
 }
 
@@ -170,8 +172,18 @@ void diosd_health_start(struct diosd *d)
 	else if (facts.journal == DISK_JOURNAL_NO)
 		condition_raise(CONDITION_NO_JOURNAL, "the %s of %s has no journal: after a power cut it must be checked before it is mounted", facts.type,
 			d->region.header->data);
+	snprintf(d->health.stopped_why, sizeof(d->health.stopped_why), "%s", d->region.header->stopped_why);
+	d->region.header->stopped_why[0] = '\0';
 	if (d->region.header->starts > 1)
 		raise_restarted(d);
+}
+
+void diosd_health_leave(struct diosd *d)
+{
+	struct condition_state state;
+
+	if (condition_get(CONDITION_LOG_FAILED, &state) || condition_get(CONDITION_SHARD_STOPPED, &state))
+		snprintf(d->region.header->stopped_why, REGION_WHY_MAX, "%.200s", state.what);
 }
 
 void diosd_health_look(struct diosd *d)

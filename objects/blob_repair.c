@@ -106,7 +106,7 @@ static int repair(struct object *o, struct head *head)
 void blob_count_failed_sync(struct object *o, int error)
 {
 	counter_add(&sync_failures, 1);
-	if (error != -ENOSPC && error != -EDQUOT)
+	if (error != -ENOSPC && error != -EDQUOT && error != -EROFS)   /* of these other conditions tell */
 		condition_raise(CONDITION_DISK_FAILING, "the bytes of inode %llu could not be synced: %s", (unsigned long long)o->ino, strerror(-error));
 	o->sync_errors++;
 }

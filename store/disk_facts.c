@@ -19,7 +19,8 @@ static bool has_option(char *options, const char *wanted)
 	return hasmntopt(&m, wanted) != NULL;
 }
 
-/* /proc/self/mountinfo: "36 35 8:1 / /mnt rw,noatime shared:1 - ext4 /dev/sda1 rw,nobarrier". */
+/* /proc/self/mountinfo: "36 35 8:1 / /mnt rw,noatime shared:1 - ext4 /dev/sda1 rw,nobarrier". From 6.15 on an ext4 that has met an error says
+ * "emergency_ro" there and stays "rw". */
 static void read_mount(dev_t device, struct disk_facts *facts)
 {
 	char wanted[32], *line = NULL;
@@ -35,6 +36,7 @@ static void read_mount(dev_t device, struct disk_facts *facts)
 		if (sscanf(rest, " - %31s %*s %1023s", type, options) != 2)
 			continue;
 		snprintf(facts->type, sizeof(facts->type), "%s", type);
+		facts->read_only = has_option(options, "ro") || has_option(options, "emergency_ro");
 		facts->no_flush = has_option(options, "nobarrier") || has_option(options, "volatile");
 		break;
 	}

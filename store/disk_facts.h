@@ -12,6 +12,7 @@ struct disk_facts {
 	char device[64];                /* "sda1": as in /sys/class/block; "" if no block device is behind it */
 	enum disk_journal journal;      /* NO: ext4 without one. A power cut may undo renames and lose files that nobody has synced,
 	                                 * and the file system is to be checked (e2fsck) before it is mounted again */
+	bool read_only;                 /* mounted so, or made so by the kernel after an error, which statvfs(2) does not tell on every kernel */
 	bool no_flush;                  /* mounted so that fsync does not empty the device's write cache (nobarrier): nothing is durable */
 };
 

@@ -23,7 +23,7 @@ HISTOGRAM(disk_sync_time, "dios_disk_sync_seconds", "time taken by fdatasync");
 COUNTER(disk_errors, "dios_disk_errors_total", "reads, writes and syncs of the data directory that failed");
 
 struct posix_disk { struct disk disk; int fd; };
-struct posix_file { struct disk_file file; int fd; };
+struct posix_file { struct disk_file file; int fd; bool read_only; };
 
 static struct posix_disk *to_disk(struct disk *d) { return (struct posix_disk *)d; }
 static struct posix_file *to_file(struct disk_file *f) { return (struct posix_file *)f; }
@@ -52,7 +52,7 @@ static int posix_open(struct disk *d, const char *path, int flags, struct disk_f
 		free(f);
 		return r;
 	}
-	*f = (struct posix_file){ .file.ops = &posix_ops, .fd = fd };
+	*f = (struct posix_file){ .file.ops = &posix_ops, .fd = fd, .read_only = (flags & O_ACCMODE) == O_RDONLY };
 	*ret_file = &f->file;
 	return 0;
 }
@@ -106,7 +106,7 @@ static int write_batch(int fd, struct iovec *iov, int count, uint64_t *offset)
 static int posix_pwritev(struct disk_file *f, const struct iovec *iov, int count, uint64_t offset)
 {
 	struct iovec batch[IOV_BATCH];
-	int r = fault_point("disk.write");
+	int r = to_file(f)->read_only ? -EROFS : fault_point("disk.write");
 
 	while (r == 0 && count > 0) {
 		int n = count < IOV_BATCH ? count : IOV_BATCH;
@@ -136,6 +136,8 @@ static int posix_truncate(struct disk_file *f, uint64_t size)
 {
 	int r;
 
+	if (to_file(f)->read_only)
+		return -EROFS;
 	do
 		r = ftruncate(to_file(f)->fd, (off_t)size);
 	while (r < 0 && errno == EINTR);
@@ -146,6 +148,8 @@ static int posix_allocate(struct disk_file *f, uint64_t offset, uint64_t size)
 {
 	int r;
 
+	if (to_file(f)->read_only)
+		return -EROFS;
 	do
 		r = fallocate(to_file(f)->fd, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
 	while (r < 0 && errno == EINTR);
@@ -179,6 +183,8 @@ static int posix_punch(struct disk_file *f, uint64_t offset, uint64_t size)
 
 	if (size == 0)
 		return 0;
+	if (to_file(f)->read_only)
+		return -EROFS;
 	do
 		r = fallocate(to_file(f)->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
 	while (r < 0 && errno == EINTR);
@@ -229,7 +235,7 @@ static int posix_seek(struct disk_file *f, uint64_t offset, bool hole, uint64_t 
 
 static int posix_clone(struct disk_file *from, struct disk_file *to)
 {
-	return disk_posix_copy(to_file(from)->fd, to_file(to)->fd);
+	return to_file(to)->read_only ? -EROFS : disk_posix_copy(to_file(from)->fd, to_file(to)->fd);
 }
 
 static int posix_drop_cache(struct disk_file *f, uint64_t offset, uint64_t size)

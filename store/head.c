@@ -27,6 +27,7 @@ struct head {
 	unsigned users;
 	uint64_t name_number;           /* durable once the folder was synced at or after it */
 	bool doubtful, removed;
+	bool unwritable;                /* the file system is read-only: writing gives EROFS */
 	struct head *older, *newer;     /* idle ones, by last use */
 	UT_hash_handle hh;
 };
@@ -143,14 +144,21 @@ void heads_close(struct heads *h)
 	free(h);
 }
 
-/* *ret_made: this call has made the file. */
-static int file_open(struct heads *h, const char *path, bool create, struct disk_file **ret_file, bool *ret_made)
+struct opened_file { struct disk_file *file; bool made, unwritable; };
+
+/* What is there is read on a read-only file system too. */
+static int file_open(struct heads *h, const char *path, bool create, struct opened_file *ret)
 {
-	*ret_made = false;
-	int r = disk_open(h->disk, path, O_RDWR, ret_file);
+	*ret = (struct opened_file){ 0 };
+	int r = disk_open(h->disk, path, O_RDWR, &ret->file);
 	if (r == -ENOENT && create) {
-		r = disk_open(h->disk, path, O_RDWR | O_CREAT, ret_file);
-		*ret_made = r == 0;
+		r = disk_open(h->disk, path, O_RDWR | O_CREAT, &ret->file);
+		ret->made = r == 0;
+	}
+	if (r == -EROFS) {
+		r = disk_open(h->disk, path, O_RDONLY, &ret->file);
+		ret->unwritable = r == 0;
+		if (r == -ENOENT && create) r = -EROFS;
 	}
 	return r;
 }
@@ -163,24 +171,23 @@ static int file_get(struct heads *h, struct file_key key, bool create, struct he
 	if (!head) {
 		char path[64];
 		file_path(key, path);
-		struct disk_file *file;
-		bool made;
-		int r = file_open(h, path, create, &file, &made);
+		struct opened_file opened;
+		int r = file_open(h, path, create, &opened);
 		if ((r == -EMFILE || r == -ENFILE) && h->idle_count > 0) {
 			shrink(h, 0);
-			r = file_open(h, path, create, &file, &made);
+			r = file_open(h, path, create, &opened);
 		}
 		if (r < 0) return r;
 		unsigned folder = folder_index(key);
-		if (made) h->names[folder].made++;
+		if (opened.made) h->names[folder].made++;
 		head = calloc(1, sizeof(*head));
 		if (head) {
-			*head = (struct head){ .key = key, .file = file, .name_number = h->names[folder].made };
+			*head = (struct head){ .key = key, .file = opened.file, .unwritable = opened.unwritable, .name_number = h->names[folder].made };
 			HASH_ADD(hh, h->table, key, sizeof(key), head);
 		}
 		if (!head || !hash_added(hh, head)) {
 			free(head);
-			disk_close(file);
+			disk_close(opened.file);
 			return -ENOMEM;
 		}
 	}
@@ -195,7 +202,8 @@ void head_put(struct heads *h, struct head *head)
 	LOCK_GUARD(&h->lock);
 	assert(head->users > 0);
 	if (--head->users > 0) return;
-	if (head->removed) {
+	/* By the next use the file system may be writable again. */
+	if (head->removed || (head->unwritable && !head->doubtful)) {
 		head_forget(h, head);
 		return;
 	}

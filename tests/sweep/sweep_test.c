@@ -9,20 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tests/fs/mount.h"
-#include "tests/sweep/sweep.h"
+#include "tests/sweep/control.h"
 #include "tests/sweep/work.h"
 #include "tests/tap.h"
 
 #define ONE_TAKES_MAX_S 60
 #define N_MAX 20000u
 #define WRONG_MAX 10
-
-static struct sweep_control *control;
 
 /* may_stop: a write or sync that fails may end all writing until the next start. Whatever else fails is one call's error. */
 struct kind { const char *name; enum sweep_kind kind; int error; unsigned stride, cycle_stride; bool may_stop; };
@@ -52,21 +49,12 @@ static void too_long(int number)
 
 static void arm(const struct kind *k, unsigned n)
 {
-	atomic_store(&control->nth, 0);
-	atomic_store(&control->kinds, 1u << k->kind);
-	atomic_store(&control->error, k->error);
-	atomic_store(&control->count, 0);
-	atomic_store(&control->fired, 0);
-	atomic_store(&control->trace_count, 0);
 	control->what[0] = '\0';
-	atomic_store(&control->last, n);
-	atomic_store(&control->nth, n);
+	control_fail("", 1u << k->kind, k->error, n, n);
 	current.kind = k->name;
 	current.n = n;
 	alarm(ONE_TAKES_MAX_S);
 }
-
-static void disarm(void) { atomic_store(&control->nth, 0); }
 
 static void say_where(void)
 {
@@ -152,7 +140,7 @@ static bool one(const struct kind *k, unsigned n, struct sum *sum, bool *ret_mor
 	uint32_t pid = atomic_load(&control->pid);
 	arm(k, n);
 	work_run(&w);
-	disarm();
+	control_stop();
 	*ret_more = atomic_load(&control->fired) > 0;
 	if (!*ret_more && w.failures > 0)
 		snprintf(w.wrong, sizeof(w.wrong), "%u calls failed though nothing was made to fail", w.failures);
@@ -241,10 +229,10 @@ static bool cycle(const struct kind *k, enum moment moment, unsigned n, const ch
 	if (moment == AT_START)
 		arm(k, n);
 	else
-		disarm();
+		control_stop();
 	*ret_more = atomic_load(&control->fired) > 0;
 	up = up && holder(output, sizeof(output)) == 0;
-	disarm();
+	control_stop();
 	*ret_more = atomic_load(&control->fired) > 0;
 	/* A daemon that crashed ends without a word to its holder. */
 	const char *why = up || (output[0] && !strstr(output, "by signal")) ? NULL : "it crashed, or did not say why it does not start";
@@ -279,21 +267,6 @@ static void sweep_cycles(const struct kind *k, enum moment moment, bool every, u
 	ok(wrong == 0 && !more, "%s while the daemon %s", k->name, moment == AT_START ? "starts: it is up, or says why not" : "ends: nothing is lost");
 }
 
-static bool control_make(void)
-{
-	char path[400];
-
-	snprintf(path, sizeof(path), "%s/control", mount_work);
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || ftruncate(fd, sizeof(*control)) < 0)
-		return ok(false, "%s: %s", path, strerror(errno));
-	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	setenv("DIOS_SWEEP", path, 1);
-	setenv("DIOS_MOUNT", mount_point, 1);
-	return control != MAP_FAILED;
-}
-
 int main(int argc, char **argv)
 {
 	const char *only = argc > 1 ? argv[1] : "";
@@ -301,7 +274,7 @@ int main(int argc, char **argv)
 
 	bool every = getenv("DIOS_TEST_LONG") != NULL;
 
-	if (!mount_prepare() || !control_make() || !start())
+	if (!mount_prepare() || !control_make() || setenv("DIOS_MOUNT", mount_point, 1) < 0 || !start())
 		return mount_result();
 	signal(SIGALRM, too_long);
 	printf("# seed %u\n", seed);
