@@ -53,6 +53,8 @@ const struct condition_kind condition_kinds[CONDITION_COUNT] = {
 		"mount the file system without 'nobarrier' and 'volatile'" },
 	[CONDITION_NO_JOURNAL] = { "no-journal", CONDITION_NOTE, "dios recovers after a power cut, but files that the file system has lost can be missing",
 		"unmount the file system and give it a journal: 'tune2fs -O has_journal DEVICE'" },
+	[CONDITION_NO_PASSTHROUGH] = { "no-passthrough", CONDITION_NOTE, "dios serves all reads and writes by itself, which is slower and as safe",
+		"'dios doctor' says what is missing; or set 'passthrough = off' in dios.conf(5), and mount again" },
 };
 
 static pthread_mutex_t condition_mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -38,6 +38,8 @@ int fs_new(const struct fs_options *options, struct fs **ret_fs);
 void fs_invalidate(void *arg, uint64_t ino, bool content);
 /* Starts the threads. ready() is called once, from one of them, when the kernel's first request has been answered. */
 int fs_start(struct fs *fs, struct objects *os, void (*ready)(void *arg), void *arg);
+/* Once it is ready: the passthrough in force (off, read, write), and why it is not what is configured ("": it is). */
+const char *fs_passthrough(struct fs *fs, const char **ret_why);
 /* Becomes readable when the kernel has ended the connection (unmounted, aborted). Borrowed. */
 int fs_ended_fd(const struct fs *fs);
 struct scrub;

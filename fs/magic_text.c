@@ -136,6 +136,22 @@ static void print_conditions(struct buffer *out)
 	buffer_printf(out, "]\n}\n");
 }
 
+/* Without what was found: that has everybody's names. */
+static void print_scrub(struct fs *fs, struct buffer *out)
+{
+	struct scrub_progress p = { .state = "off" };
+
+	if (fs->scrub)
+		scrub_get_progress(fs->scrub, &p);
+	buffer_printf(out, "  \"scrub\": {\"state\": \"%s\", \"rate\": %" PRIu64 ", \"passes\": %" PRIu64 ", \"done_bytes\": %" PRIu64 ", \"total_bytes\": %" PRIu64
+		", \"last_full\": ", p.state, p.rate, p.passes, p.done_bytes, p.total_bytes);
+	if (p.full_ns)
+		json_time(out, p.full_ns);
+	else
+		buffer_printf(out, "null");
+	buffer_printf(out, "},\n");
+}
+
 /* One JSON object: what `dios status` shows. */
 static int print_status(struct fs *fs, struct buffer *out)
 {
@@ -168,6 +184,7 @@ static int print_status(struct fs *fs, struct buffer *out)
 	buffer_printf(out, ",\n  \"started\": ");
 	json_time(out, fs->started_ns);
 	buffer_printf(out, ",\n  \"tasks_running\": %zu,\n  \"tasks_waiting\": %zu,\n", tasks.running, tasks.waiting);
+	print_scrub(fs, out);
 	print_conditions(out);
 	return buffer_error(out);
 }

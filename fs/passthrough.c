@@ -210,6 +210,12 @@ const char *passthrough_why(struct fs *fs)
 	return fs->passthrough->why;
 }
 
+const char *fs_passthrough(struct fs *fs, const char **ret_why)
+{
+	*ret_why = passthrough_why(fs);
+	return passthrough_mode(fs);
+}
+
 /* ---- inodes --------------------------------------------------------------------------------------------------------- */
 
 /* The inode's state, which is the caller's alone until inode_settle. */

@@ -57,6 +57,7 @@ struct cli {
 	struct json writer;      /* of standard output, with --json */
 	struct mounts mounts;
 	bool mounts_known;
+	const char *answered;    /* the mount that did, in mounts */
 };
 
 extern const struct cli_option cli_common_options[];   /* ends with name NULL */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "caps/token.h"
+#include "mount-tools/ask.h"
 #include "mount-tools/cli_mount.h"
 
 static int cli_load_mounts(struct cli *cli)
@@ -40,6 +41,30 @@ static const char *find_exact(const struct mounts *m, const char *path)
 	return NULL;
 }
 
+/* Before anything else is asked of a mount. False: it was said that it does not answer. */
+static bool answers(struct cli *cli, const char *mount)
+{
+	if (cli->answered == mount)
+		return true;
+	if (!ask_answers(mount)) {
+		ask_failed(cli, mount);
+		return false;
+	}
+	cli->answered = mount;
+	return true;
+}
+
+/* The same for the mount in which a path lies as it is written: looking where it leads may ask that mount. */
+static bool path_answers(struct cli *cli, const char *path)
+{
+	_cleanup_free_ char *folder = *path == '/' ? NULL : getcwd(NULL, 0), *full = NULL;
+
+	if (*path != '/' && (!folder || asprintf(&full, "%s/%s", folder, path) < 0))
+		return true;
+	const char *mount = mounts_find(&cli->mounts, *path == '/' ? path : full);
+	return !mount || answers(cli, mount);
+}
+
 /* The mount that was asked for by name, which must be one. */
 static const char *named_mount(struct cli *cli, const char *directory, const char *origin)
 {
@@ -48,6 +73,8 @@ static const char *named_mount(struct cli *cli, const char *directory, const cha
 
 	if (found)
 		return found;
+	if (!path_answers(cli, directory))
+		return NULL;
 	real = realpath(directory, NULL);
 	if (real)
 		found = find_exact(&cli->mounts, real);
@@ -112,7 +139,11 @@ const char *cli_mount(struct cli *cli, const char *file)
 {
 	if (cli_load_mounts(cli) != 0)
 		return NULL;
+	if (file && !path_answers(cli, file))
+		return NULL;
 	const char *mount = choose_mount(cli, file);
+	if (mount && !answers(cli, mount))
+		return NULL;
 	if (mount && setenv("DIOS_MOUNT", mount, 1) < 0) {
 		cli_fail(cli, -errno, "cannot set DIOS_MOUNT");
 		return NULL;
@@ -122,7 +153,7 @@ const char *cli_mount(struct cli *cli, const char *file)
 
 const char *cli_mount_of(struct cli *cli, const char *file)
 {
-	return cli_load_mounts(cli) == 0 ? mount_of_file(cli, file) : NULL;
+	return cli_load_mounts(cli) == 0 && path_answers(cli, file) ? mount_of_file(cli, file) : NULL;
 }
 
 char *cli_dios_path(struct cli *cli, const char *mount, const char *format, ...)
@@ -181,6 +212,8 @@ int cli_object_path(struct cli *cli, const char *what, char **ret_path)
 {
 	struct stat st;
 
+	if (cli_load_mounts(cli) != 0 || !path_answers(cli, what))
+		return EXIT_FAILED;
 	if (!is_name_or_token(what) || lstat(what, &st) == 0) {
 		if (!cli_mount(cli, what))
 			return EXIT_FAILED;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mount-tools/ask.h"
 #include "mount-tools/cli_mount.h"
 #include "mount-tools/commands.h"
 #include "mount-tools/doctor.h"
@@ -54,8 +55,8 @@ int doctor_read_line(const char *path, char *line, size_t size)
 	return 0;
 }
 
-/* The data directory of the mount that there is, if there is just one. A mount that does not answer is `dios status`'s to tell. */
-static char *data_of_mount(struct cli *cli)
+/* The data directory of the mount that there is, if there is just one. */
+static char *data_of_mount(struct cli *cli, bool *ret_hangs)
 {
 	_cleanup_buffer_ struct buffer text = { 0 };
 	_cleanup_free_ char *path = NULL;
@@ -67,7 +68,9 @@ static char *data_of_mount(struct cli *cli)
 	if (cli->mounts.count != 1 || asprintf(&path, "%s/.dios/status", cli->mounts.paths[0]) < 0)
 		return NULL;
 	buffer_init(&text, CLI_FILE_MAX);
-	if (cli_read_file(path, &text) < 0 || json_parse((char *)text.data, text.size, &status) < 0)
+	int r = ask_read(path, &text);
+	*ret_hangs = r == -ETIMEDOUT;
+	if (r < 0 || json_parse((char *)text.data, text.size, &status) < 0)
 		return NULL;
 	const char *data = json_get_string(status, "data");
 	char *copy = data ? strdup(data) : NULL;
@@ -77,7 +80,8 @@ static char *data_of_mount(struct cli *cli)
 
 static int run_doctor(struct cli *cli)
 {
-	_cleanup_free_ char *found = cli->argc > 0 ? NULL : data_of_mount(cli);
+	bool hangs = false;
+	_cleanup_free_ char *found = cli->argc > 0 ? NULL : data_of_mount(cli, &hangs);
 	struct doctor d = { .cli = cli, .data = cli->argc > 0 ? cli->argv[0] : found };
 
 	if (cli->json) {
@@ -90,6 +94,9 @@ static int run_doctor(struct cli *cli)
 	doctor_limits(&d);
 	doctor_clock(&d);
 	doctor_tasks(&d);
+	if (hangs)
+		doctor_say(&d, "mount", DOCTOR_BAD, "its log says why: DATA/diosd.log, or journalctl -u 'dios@*'; 'dios doctor DATA' looks at its disk",
+			"the mount %s has not answered for %d s: its daemon hangs, or dies at each start", cli->mounts.paths[0], ASK_S);
 	if (d.data)
 		doctor_disk(&d);
 	if (cli->json) {

@@ -1,93 +1,16 @@
 /* dios status: what the daemon behind a mount says of itself in .dios/status, as a person would. What is wrong comes first: what, since when, what dios does
  * about it, and what to type. With nothing wrong it is one short page. */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "mount-tools/ask.h"
 #include "mount-tools/cli_mount.h"
 #include "mount-tools/commands.h"
 #include "mount-tools/json_read.h"
 #include "mount-tools/text.h"
 
 #define LINE_WIDTH 100
-#define ANSWER_S 10           /* a restart of the daemon takes less */
-
-/* A mount whose daemon cannot be started, or hangs, makes everybody wait, and who waits for an answer to what the daemon has taken cannot even be killed.
- * So a child reads. It holds none of our files, for whoever waits for their end. Never returns; the exit status is the errno. */
-static void read_in_child(const char *path, int to)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct buffer text;
-
-	for (int fd = 0; fd < 3; fd++) {
-		if (fd != to && dup2(null, fd) < 0)
-			_exit(EIO);
-	}
-	buffer_init(&text, CLI_FILE_MAX);
-	int r = cli_read_file(path, &text);
-	for (size_t at = 0; r == 0 && at < text.size;) {
-		ssize_t n = write(to, text.data + at, text.size - at);
-		if (n < 0 && errno != EINTR)
-			r = -errno;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	_exit(-r);
-}
-
-/* All that comes until the end, NUL-terminated. -ETIMEDOUT: that does not come. */
-static int collect(int from, struct buffer *text, int seconds)
-{
-	int64_t until = clock_boot_ns(&clock_system) + seconds * NS_PER_SECOND;
-
-	for (;;) {
-		struct pollfd poll_fd = { .fd = from, .events = POLLIN };
-		int64_t left = until - clock_boot_ns(&clock_system);
-		char chunk[16384];
-
-		if (left <= 0)
-			return -ETIMEDOUT;
-		if (poll(&poll_fd, 1, (int)(left / (NS_PER_SECOND / 1000)) + 1) <= 0)
-			continue;
-		ssize_t n = read(from, chunk, sizeof(chunk));
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n == 0)
-			break;
-		if (n > 0)
-			buffer_append(text, chunk, (size_t)n);
-	}
-	buffer_append(text, "", 1);
-	if (buffer_error(text) == 0)
-		text->size--;
-	return buffer_error(text);
-}
-
-/* -ETIMEDOUT: the mount does not answer; the child is left to wait for it. */
-static int read_within(const char *path, struct buffer *text, int seconds)
-{
-	int ends[2], status;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	pid_t pid = fork();
-	int r = pid < 0 ? -errno : 0;
-	if (pid == 0)
-		read_in_child(path, ends[1]);
-	close(ends[1]);
-	if (r == 0)
-		r = collect(ends[0], text, seconds);
-	close(ends[0]);
-	if (pid < 0 || r == -ETIMEDOUT)
-		return r;
-	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-		return -EIO;
-	return r < 0 ? r : -WEXITSTATUS(status);
-}
 
 static int read_status(struct cli *cli, const char *mount, struct json_value **ret_status)
 {
@@ -97,10 +20,9 @@ static int read_status(struct cli *cli, const char *mount, struct json_value **r
 	buffer_init(&text, CLI_FILE_MAX);
 	if (!path)
 		return EXIT_FAILED;
-	int r = read_within(path, &text, ANSWER_S);
+	int r = ask_read(path, &text);
 	if (r == -ETIMEDOUT)
-		return cli_fail_advised(cli, r, "its daemon hangs, or dies at each start, and what is asked of the mount waits: its log says why (DATA/diosd.log, or "
-			"journalctl -u 'dios@*'); what the holder does stands there too", "the mount %s has not answered for %d s", mount, ANSWER_S);
+		return ask_failed(cli, mount);
 	if (r == 0)
 		r = json_parse((char *)text.data, text.size, ret_status);
 	else
@@ -195,6 +117,25 @@ static void print_room(const struct json_value *status)
 		(unsigned long long)(total > 0 && left <= total ? (total - left) * 100 / total : 0));
 }
 
+/* What the scrubber does, and how far it is. */
+static void print_scrub(const struct json_value *status)
+{
+	const struct json_value *scrub = json_get(status, "scrub");
+	uint64_t done = scrub ? number_of(scrub, "done_bytes") : 0, total = scrub ? number_of(scrub, "total_bytes") : 0;
+
+	if (!scrub)
+		return;
+	printf("  %-13s%s", "scrubber", text_of(scrub, "state"));
+	if (strcmp(text_of(scrub, "state"), "reading") == 0)
+		printf(", %llu%% of this pass", (unsigned long long)(total > 0 && done < total ? done * 100 / total : 100));
+	printf(", %llu whole pass%s", (unsigned long long)number_of(scrub, "passes"), number_of(scrub, "passes") == 1 ? "" : "es");
+	if (json_get_string(scrub, "last_full")) {
+		printf(", the last ended ");
+		print_since(json_get_string(scrub, "last_full"));
+	}
+	putchar('\n');
+}
+
 static void print_facts(const struct json_value *status, const char *mount)
 {
 	const struct json_value *at = json_get(status, "mount");
@@ -211,6 +152,7 @@ static void print_facts(const struct json_value *status, const char *mount)
 	printf("\n  %-13spid %llu\n", "holder", (unsigned long long)number_of(status, "holder_pid"));
 	print_room(status);
 	printf("  %-13s%llu running, %llu waiting\n", "tasks", (unsigned long long)running, (unsigned long long)waiting);
+	print_scrub(status);
 	printf("  %-13sdurability %s, passthrough %s, libfuse %s\n", "settings", text_of(status, "durability"), text_of(status, "passthrough"),
 		text_of(status, "libfuse"));
 }

@@ -310,6 +310,7 @@ static void serve(struct diosd *d)
 		if (fds[2].revents & POLLIN) {
 			eventfd_t n;
 			eventfd_read(d->ready_fd, &n);
+			diosd_health_ready(d);
 			int r = diosd_tasks_start(d);
 			if (r < 0)
 				log_error("diosd", "tasks cannot be started errno=%d", -r);

@@ -34,6 +34,7 @@ struct diosd {
 
 /* diosd_health.c: raises and clears what is wrong with disk, clock and log. */
 void diosd_health_start(struct diosd *d);
+void diosd_health_ready(struct diosd *d);    /* the kernel has said what it offers */
 void diosd_health_leave(struct diosd *d);    /* it ends, to begin again from disk: the next one says why */
 void diosd_health_look(struct diosd *d);     /* by the maintenance thread: once a second it looks, else it is free */
 

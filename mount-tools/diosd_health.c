@@ -178,6 +178,14 @@ void diosd_health_start(struct diosd *d)
 		raise_restarted(d);
 }
 
+void diosd_health_ready(struct diosd *d)
+{
+	const char *why, *has = fs_passthrough(d->fs, &why);
+
+	if (why[0])
+		condition_raise(CONDITION_NO_PASSTHROUGH, "passthrough is %s, not %s as configured: %s", has, config_string(d->config, "passthrough"), why);
+}
+
 void diosd_health_leave(struct diosd *d)
 {
 	struct condition_state state;

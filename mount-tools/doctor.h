@@ -17,6 +17,9 @@ struct doctor {
 void doctor_say(struct doctor *d, const char *check, enum doctor_verdict verdict, const char *remedy, const char *format, ...) _printf_(5, 6);
 /* The first line of a file, without its newline. -errno. */
 int doctor_read_line(const char *path, char *line, size_t size);
+#define CAP_IPC_LOCK_BIT 14
+#define CAP_SYS_ADMIN_BIT 21
+bool doctor_has_capability(unsigned bit);    /* of capabilities(7) */
 
 void doctor_kernel(struct doctor *d);        /* doctor_machine.c: kernel, limits, clock */
 void doctor_limits(struct doctor *d);

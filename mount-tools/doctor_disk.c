@@ -46,6 +46,10 @@ static void look_at_kind(struct doctor *d, const struct disk_facts *facts)
 		}
 	if (sentence[0])
 		doctor_say(d, "journal", facts->no_flush ? DOCTOR_BAD : DOCTOR_WARN, NULL, "%s", sentence);
+	else if (facts->writeback)
+		doctor_say(d, "journal", DOCTOR_WARN, "mount it with data=ordered, the default: not by 'remount', but anew; 'tune2fs -o ^journal_data_writeback' where the "
+			"file system itself asks for it", "the %s is mounted with data=writeback: after a power cut files that were written past the daemon, and not "
+			"synced, may show what was deleted before", facts->type);
 	else if (facts->journal == DISK_JOURNAL_YES)
 		doctor_say(d, "journal", DOCTOR_OK, NULL, "the %s keeps its order in a power cut", facts->type);
 	doctor_say(d, "file system", DOCTOR_OK, NULL, "%s", facts->type[0] ? facts->type : "of an unknown kind");
@@ -61,7 +65,8 @@ static void look_at_room(struct doctor *d, const char *folder)
 	uint64_t left = (uint64_t)st.f_bavail * st.f_frsize;
 	text_size(left, free_text);
 	text_size((uint64_t)st.f_blocks * st.f_frsize, total_text);
-	if (st.f_flag & ST_RDONLY)
+	struct disk_facts facts;
+	if (st.f_flag & ST_RDONLY || (disk_facts_read(folder, &facts) == 0 && facts.read_only))
 		doctor_say(d, "writable", DOCTOR_BAD, "look into dmesg for why; then 'mount -o remount,rw ...'", "the file system is read-only");
 	if (left < ROOM_NEEDED)
 		doctor_say(d, "room", DOCTOR_BAD, "delete what is not needed ('du -xh' finds it), or choose another disk", "%s of %s are free, too little for dios", free_text,

@@ -16,7 +16,6 @@
 
 #define PASSTHROUGH_BIT 37            /* of the INIT request's flags, both halves; kernels from 6.9 set it */
 #define INIT_WAIT_MS 5000
-#define CAP_SYS_ADMIN_BIT 21
 
 /* ---- programs ---- */
 
@@ -127,7 +126,7 @@ static int probe(void)
 	return WEXITSTATUS(status);
 }
 
-static bool may_administrate(void)
+bool doctor_has_capability(unsigned bit)
 {
 	char line[256];
 	unsigned long long capabilities = 0;
@@ -138,7 +137,7 @@ static bool may_administrate(void)
 			break;
 	if (f)
 		fclose(f);
-	return capabilities >> CAP_SYS_ADMIN_BIT & 1;
+	return capabilities >> bit & 1;
 }
 
 static bool look_at_device(struct doctor *d)
@@ -167,7 +166,7 @@ void doctor_fuse(struct doctor *d)
 		doctor_say(d, "mounting", DOCTOR_WARN, "run this as root: 'sudo dios doctor'", "only root mounts, so that cannot be tried");
 		return;
 	}
-	if (!may_administrate()) {
+	if (!doctor_has_capability(CAP_SYS_ADMIN_BIT)) {
 		doctor_say(d, "mounting", DOCTOR_BAD, "leave CAP_SYS_ADMIN to the service, or start the container with --cap-add SYS_ADMIN",
 			"CAP_SYS_ADMIN is missing: neither mounting nor passthrough works");
 		return;

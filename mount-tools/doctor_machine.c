@@ -9,12 +9,14 @@
 
 #include "base/clock.h"
 #include "mount-tools/doctor.h"
+#include "mount-tools/text.h"
 
 #define KERNEL_OLDEST 5, 10           /* what Debian 11 has; before, calls that dios makes are missing */
 #define KERNEL_TESTED 6, 1
 #define FILES_NEEDED 1024u            /* heads, log, state and the mount's own */
 #define FILES_WANTED 16384u           /* the daemon keeps that many heads open at most */
 #define THREADS_NEEDED 256u
+#define LOCKED_WANTED (64ull << 20)   /* registered buffers of RDMA, and rings of io_uring on kernels before 5.12 */
 #define MEMORY_WANTED (512ull << 20)  /* the state's cache and bytes under way, twice */
 
 static bool older(unsigned major, unsigned minor, unsigned than_major, unsigned than_minor)
@@ -101,9 +103,30 @@ static void look_at_memory(struct doctor *d)
 		doctor_say(d, "memory", DOCTOR_OK, NULL, "%" PRIu64 " MiB are available", available >> 20);
 }
 
+/* A process with CAP_IPC_LOCK, as the daemon has by default, is not bound by it. */
+static void look_at_locked_memory(struct doctor *d)
+{
+	struct rlimit limit;
+	char text[TEXT_SIZE_MAX];
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return;
+	if (doctor_has_capability(CAP_IPC_LOCK_BIT) || limit.rlim_max == RLIM_INFINITY) {
+		doctor_say(d, "locked memory", DOCTOR_OK, NULL, "there is no limit");
+		return;
+	}
+	text_size(limit.rlim_max, text);
+	if (limit.rlim_max < LOCKED_WANTED)
+		doctor_say(d, "locked memory", DOCTOR_WARN, "raise it: 'ulimit -Hl 65536', or LimitMEMLOCK=64M in the service",
+			"a process here may lock %s: too little for buffers that a network card reads itself (RDMA); one node works", text);
+	else
+		doctor_say(d, "locked memory", DOCTOR_OK, NULL, "a process may lock %s", text);
+}
+
 void doctor_limits(struct doctor *d)
 {
 	look_at_files(d);
+	look_at_locked_memory(d);
 	look_at_threads(d);
 	look_at_memory(d);
 }

@@ -333,20 +333,29 @@ static int print_damaged(struct scrub *s, struct damaged_block *list, size_t cou
 	return r;
 }
 
-int scrub_print(struct scrub *s, struct buffer *out)
+void scrub_get_progress(struct scrub *s, struct scrub_progress *ret)
 {
 	struct cluster_info info;
 	struct scrub_place place;
-	size_t count;
 
 	lock_acquire(&s->lock);
 	place = s->place;
 	lock_release(&s->lock);
 	cluster_get_info(s->os->cluster, &info);
+	*ret = (struct scrub_progress){ .state = s->rate == 0 ? "off" : place.in_pass ? "reading" : "resting", .rate = s->rate, .passes = place.passes,
+		.done_bytes = place.done_bytes, .total_bytes = info.bytes, .full_ns = place.full_ns };
+}
+
+int scrub_print(struct scrub *s, struct buffer *out)
+{
+	struct scrub_progress p;
+	size_t count;
+
+	scrub_get_progress(s, &p);
 	buffer_printf(out, "{\n  \"rate\": %" PRIu64 ",\n  \"state\": \"%s\",\n  \"passes\": %" PRIu64 ",\n  \"done_bytes\": %" PRIu64 ",\n  \"total_bytes\": %" PRIu64 ",\n",
-		s->rate, s->rate == 0 ? "off" : place.in_pass ? "reading" : "resting", place.passes, place.done_bytes, info.bytes);
-	if (place.full_ns)
-		buffer_printf(out, "  \"last_full_ns\": %" PRId64 ",\n", place.full_ns);
+		p.rate, p.state, p.passes, p.done_bytes, p.total_bytes);
+	if (p.full_ns)
+		buffer_printf(out, "  \"last_full_ns\": %" PRId64 ",\n", p.full_ns);
 	else
 		buffer_printf(out, "  \"last_full_ns\": null,\n");
 	struct damaged_block *list = damaged_list(s->os, &count);

@@ -16,5 +16,8 @@ int64_t scrub_step(struct scrub *s);
 /* One JSON object: rate, state ("off", "reading", "resting"), passes, done_bytes, total_bytes, last_full_ns (null: none yet),
  * damaged: inode, name, path, file, since_ns of each object. Thread-safe. */
 int scrub_print(struct scrub *s, struct buffer *out);
+/* Where it is, without what it has found. Thread-safe. */
+struct scrub_progress { const char *state; uint64_t rate, passes, done_bytes, total_bytes; int64_t full_ns /* wall clock, end of the last pass; 0: none yet */; };
+void scrub_get_progress(struct scrub *s, struct scrub_progress *ret);
 
 #endif

@@ -37,6 +37,7 @@ static void read_mount(dev_t device, struct disk_facts *facts)
 			continue;
 		snprintf(facts->type, sizeof(facts->type), "%s", type);
 		facts->read_only = has_option(options, "ro") || has_option(options, "emergency_ro");
+		facts->writeback = has_option(options, "data=writeback");
 		facts->no_flush = has_option(options, "nobarrier") || has_option(options, "volatile");
 		break;
 	}

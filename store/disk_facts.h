@@ -13,6 +13,7 @@ struct disk_facts {
 	enum disk_journal journal;      /* NO: ext4 without one. A power cut may undo renames and lose files that nobody has synced,
 	                                 * and the file system is to be checked (e2fsck) before it is mounted again */
 	bool read_only;                 /* mounted so, or made so by the kernel after an error, which statvfs(2) does not tell on every kernel */
+	bool writeback;                 /* ext4 with data=writeback: after a power cut files may have bytes of deleted ones where they grew unsynced */
 	bool no_flush;                  /* mounted so that fsync does not empty the device's write cache (nobarrier): nothing is durable */
 };
 
