@@ -152,7 +152,7 @@ static bool keeps_order(const char *data)
 {
 	struct disk_facts facts;
 
-	return disk_facts_read(data, &facts) == 0 && facts.journal == DISK_JOURNAL_YES;
+	return disk_facts_read(data, &facts) == 0 && facts.journal == DISK_JOURNAL_YES && !facts.writeback;
 }
 
 /* What the data directory's file system and our rights allow, tried with a file that is always there. */

@@ -179,7 +179,7 @@ static int sim_pwritev(struct disk_file *file, const struct iovec *iov, int coun
 	if (step < 0)
 		return step;
 	if (!f->writable)
-		return -EBADF;
+		return -EROFS;
 	for (int i = 0; i < count; i++)
 		total += iov[i].iov_len;
 	touch(f);
@@ -226,7 +226,7 @@ static int change_file(struct disk_file *file, enum change change, uint64_t offs
 	if (step < 0)
 		return step;
 	if (!f->writable)
-		return -EBADF;
+		return -EROFS;
 	if (change != CHANGE_ALLOCATE)
 		touch(f);
 	if (step == 0 || sim_coin(f->disk)) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/fs/mount.h"
@@ -92,6 +93,13 @@ static bool make_writable(void)
 	return shell(command) == 0;
 }
 
+static bool is_sealed(void *name)
+{
+	char value[8] = "";
+
+	return getxattr(name, "user.dios.sealed", value, sizeof(value)) == 3 && memcmp(value, "yes", 3) == 0;
+}
+
 static bool refused(long r) { return r == -EROFS || r == -EIO; }
 
 static void read_only(void)
@@ -101,7 +109,11 @@ static void read_only(void)
 	is_int(write_file("kept", 4), 0, "a file is kept");
 	is_int(write_file("other", 1), 0, "and another");
 	ok(put("small", "text"), "and a small one");
-	sync();
+	/* A log that has records which are not synced yet ends the daemon, and none starts there: all is sealed, and synced with the last of these. */
+	ok(wait_for(is_sealed, "kept") && wait_for(is_sealed, "other") && wait_for(is_sealed, "small"), "all is sealed");
+	int folder = open(".", O_RDONLY | O_DIRECTORY);
+	is_int(result(fsync(folder)), 0, "and synced");
+	close(folder);
 	if (!make_read_only()) {
 		skip("a file system that turns read-only", "the kernel cannot be asked to meet an error (trigger_fs_error)");
 		return;
