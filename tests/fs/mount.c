@@ -101,7 +101,7 @@ int mount_run(char *output, size_t size, const char *program, const char *const 
 {
 	const char *folder = getenv("DIOS_PROGRAMS");
 	const char *argv[32];
-	char path[4096];
+	char path[4096], rest[4096];
 	int pipe_fd[2], status = 0, n = 0;
 	size_t used = 0;
 	ssize_t got;
@@ -127,6 +127,8 @@ int mount_run(char *output, size_t size, const char *program, const char *const 
 	while (used + 1 < size && (got = read(pipe_fd[0], output + used, size - 1 - used)) > 0)
 		used += (size_t)got;
 	output[used] = '\0';
+	/* To its end: who writes to nobody is killed. */
+	while (read(pipe_fd[0], rest, sizeof(rest)) > 0) {}
 	close(pipe_fd[0]);
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
