@@ -165,14 +165,20 @@ static void what_is_no_body_is_refused(void)
 
 /* ---- with a shard over the simulated disk ---- */
 
-struct node { struct random_seeded random; struct disk *disk; struct store *store; struct cluster *cluster; };
+struct node { struct random_seeded random; struct disk *disk; struct store *store; struct cluster *cluster; uint8_t boot; };
 
 static int node_open(struct node *n)
 {
-	static const uint8_t boot_id[16] = { 1 };
+	const uint8_t boot_id[16] = { 1, n->boot };
 	int r = store_open_sim(n->disk, &n->random.source, boot_id, &n->store);
 
 	return r < 0 ? r : cluster_open(n->store, &clock_.clock, &n->random.source, &n->cluster);
+}
+
+static void node_power_cut(struct node *n)
+{
+	disk_sim_power_cut(n->disk);
+	n->boot++;
 }
 
 static void node_close(struct node *n)
@@ -226,7 +232,7 @@ static void commands_take_effect_once_under_faults(void)
 		is_int(cluster_sync(n.cluster), 0, "a sync gets through");
 		node_close(&n);
 		if (round % 2)
-			disk_sim_power_cut(n.disk);
+			node_power_cut(&n);
 		is_int(node_open(&n), 0, "the node opens again");
 	}
 	is_int(wrong, 0, "1,500 commands, each took effect once");
@@ -297,7 +303,7 @@ static void the_first_start_makes_realm_and_key(void)
 	cluster_get_info(n.cluster, &info);
 	ok(info.node_id == n.store->node_id && info.shard.leader && info.objects == 1, "the node says what it is");
 	node_close(&n);
-	disk_sim_power_cut(n.disk);
+	node_power_cut(&n);
 	is_int(node_open(&n), 0, "after a power cut it opens again");
 	is_int(cluster_token_key(n.cluster, 1, 1, &again), 0, "with the key");
 	is_mem(again.bytes, key.bytes, TOKEN_KEY_SIZE, "the same");
@@ -327,7 +333,7 @@ static void a_first_start_can_die_anywhere(void)
 			store_close(n.store);
 		n.store = NULL;
 		if (step % 2)
-			disk_sim_power_cut(n.disk);
+			node_power_cut(&n);
 		else
 			disk_sim_process_kill(n.disk);
 		disk_sim_crash_after(n.disk, 0);

@@ -23,6 +23,7 @@ struct world {
 	int acknowledged;     /* commands: the realm, then files 0, 1, ... */
 	int durable;          /* of these, the first so many are on stable storage */
 	int problems;
+	uint8_t boot;
 };
 
 static void world_new(struct world *w, uint64_t seed)
@@ -35,11 +36,17 @@ static void world_new(struct world *w, uint64_t seed)
 
 static int world_open(struct world *w)
 {
-	static const uint8_t boot_id[16] = { 1 };
+	const uint8_t boot_id[16] = { 1, w->boot };
 	struct shard_options options = { .id = 0, .flush_log_bytes = w->flush_log_bytes };
 
 	int r = store_open_sim(w->disk, &w->random.source, boot_id, &w->store);
 	return r < 0 ? r : shard_open(w->store, &w->clock.clock, &w->random.source, &options, &w->shard);
+}
+
+static void world_power_cut(struct world *w)
+{
+	disk_sim_power_cut(w->disk);
+	w->boot++;
 }
 
 static void world_close(struct world *w)
@@ -159,7 +166,7 @@ static void die(struct world *w, enum how how)
 	if (how == KILLED)
 		disk_sim_process_kill(w->disk);
 	else
-		disk_sim_power_cut(w->disk);
+		world_power_cut(w);
 	disk_sim_crash_after(w->disk, 0);
 	if (how == POWER_CUT)
 		w->acknowledged = w->durable;
@@ -297,7 +304,7 @@ static void a_failed_sync_stops_the_shard(void)
 	shard_get_info(w.shard, &info);
 	ok(!info.leader, "it does not lead");
 	world_close(&w);
-	disk_sim_power_cut(w.disk);
+	world_power_cut(&w);
 	is_int(world_open(&w), 0, "the next start finds");
 	ok(present(&w) >= 2, "what was acknowledged");
 	is_int(w.problems, 0, "and all is right");
@@ -328,7 +335,7 @@ static void a_full_disk_is_the_callers_error(void)
 	disk_sim_set_capacity(w.disk, 1 << 30);
 	is_int(propose(&w, 1, true, &result), 0, "once there is room it goes on");
 	world_close(&w);
-	disk_sim_power_cut(w.disk);
+	world_power_cut(&w);
 	is_int(world_open(&w), 0, "and opens again");
 	is_int(present(&w), 2, "with what was acknowledged");
 	is_int(w.problems, 0, "and all is right");
