@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "fs/notify_process.h"
 #include "cluster/state_peek.h"
@@ -276,6 +277,7 @@ static void stop_quietly(struct diosd *d)
 	log_notice("diosd", "stopping");
 	diosd_tasks_stop(d);
 	control_send(&d->control, "quiet");
+	fault_point("diosd.quiet");
 	do
 		r = control_receive(&d->control, word, sizeof(word));
 	while (r == -EAGAIN || (r == 0 && strcmp(word, "unmounted") != 0));

@@ -56,19 +56,48 @@ static void _printf_(2, 3) fail(struct holder *h, const char *format, ...)
 
 /* ---- children ---- */
 
-static void probe_start(struct holder *h)
+/* For what asks the mount, which no daemon may serve any more: with a descriptor of the device in the child nobody could end its calls. */
+static pid_t child_start(struct holder *h)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct statvfs st;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		h->connected = device_is_connected(h->device_fd);
+		close(TAKE_FD(h->device_fd));
+	}
+	return pid;
+}
+
+static void probe_start(struct holder *h)
+{
+	pid_t pid = child_start(h);
+
+	if (pid == 0) {
+		struct statvfs st;
 		_exit(statvfs(h->mount, &st) == 0 ? 0 : 1);
 	}
 	if (pid < 0)
 		fail(h, "cannot start a process: %s", strerror(errno));
 	else
 		h->probe = pid;
+}
+
+static void unmount_start(struct holder *h)
+{
+	pid_t pid = child_start(h);
+
+	if (pid == 0) {
+		holder_unmount(h);
+		_exit(0);
+	}
+	if (pid > 0) {
+		h->unmounter = pid;
+		return;
+	}
+	log_error("holder", "cannot start a process, and unmounts by itself errno=%d", errno);
+	holder_unmount(h);
+	control_send(&h->control, "unmounted");
 }
 
 /* ---- DATA/holder.pid: for whoever wants to stop this mount when it does not answer ---- */
@@ -131,8 +160,7 @@ static int on_word(struct holder *h, const char *word)
 	} else if (strcmp(word, "incompatible") == 0) {
 		h->incompatible = true;
 	} else if (strcmp(word, "quiet") == 0) {
-		holder_unmount(h);
-		control_send(&h->control, "unmounted");
+		unmount_start(h);
 	} else if (strncmp(word, "error ", 6) == 0) {
 		if (!h->ready)
 			fail(h, "%s", word + 6);
@@ -189,6 +217,11 @@ static void children_reap(struct holder *h, int *ret_status)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == h->probe)
 			on_probe_end(h, status);
+		if (pid == h->unmounter) {
+			h->unmounter = 0;
+			h->mounted = false;
+			control_send(&h->control, "unmounted");
+		}
 		if (pid == h->daemon) {
 			h->daemon = 0;
 			*ret_status = status;
@@ -254,7 +287,7 @@ static bool goes_on(struct holder *h, int status)
 	struct pollfd fd = { .fd = h->signal_fd, .events = POLLIN };
 	bool asked = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	if (!h->ready || !h->mounted || h->stopping || asked)
+	if (!h->ready || !h->mounted || h->unmounter || h->stopping || asked)
 		return false;
 	int64_t until_ms = daemon_ended(h, status), left;
 	while (!h->stopping && (left = until_ms - clock_boot_ns(&clock_system) / NS_PER_MS) > 0)
@@ -329,6 +362,8 @@ int holder_run(struct holder *h)
 	bool was_ready = h->ready;
 	h->connected = device_is_connected(h->device_fd);
 	close(TAKE_FD(h->device_fd));
+	if (h->unmounter > 0)
+		waitpid(h->unmounter, NULL, 0);
 	holder_unmount(h);
 	pid_remove(h);
 	if (h->probe > 0)

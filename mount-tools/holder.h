@@ -16,7 +16,7 @@ struct holder {
 	int device_fd, region_fd, signal_fd;
 	struct control control;              /* to the daemon */
 	struct keep keep;                    /* what it wants to have kept */
-	pid_t daemon, probe;                 /* 0: none */
+	pid_t daemon, probe, unmounter;      /* 0: none */
 	bool mounted, ready, stopping, pid_written;     /* ready: the mount has answered once */
 	bool daemon_ready, incompatible;     /* of the daemon that runs, or ran last; what is on the disk is of a version that cannot go on */
 	int program_fd, good_fd;             /* the binaries of that one, and of the last that was ready; -1: none */

@@ -164,6 +164,21 @@ static void in_use(void)
 	ok(mount_up() && holds(in_mount("open"), "yes"), "what was written is there");
 }
 
+/* Whoever unmounts asks the mount, for what the kernel has to be written back; nobody is there to answer any more. */
+static void dies_while_it_is_unmounted(void)
+{
+	setenv("DIOS_FAULT", "diosd.quiet=kill", 1);
+	bool up = mount_down() && mount_up();
+	unsetenv("DIOS_FAULT");
+	pid_t holder = mount_holder_pid();
+	int fd = open(in_mount("open"), O_RDWR);
+	ok(up && pwrite(fd, "and", 3, 0) == 3, "a file is open and written, and the daemon is to die when it is unmounted");
+	kill(holder, SIGTERM);
+	ok(wait_for(gone, &holder) && !mount_is_mounted(), "the mount ends all the same");
+	close(fd);
+	ok(mount_up() && holds(in_mount("open"), "and"), "and what was written is there");
+}
+
 static void killed(void)
 {
 	pid_t holder = mount_holder_pid(), daemon = mount_daemon();
@@ -207,6 +222,7 @@ int main(void)
 	not_ours();
 	remounted_at_once();
 	in_use();
+	dies_while_it_is_unmounted();
 	killed();
 	helper();
 	return done_testing();
