@@ -7,7 +7,7 @@
 #define TIB (1LL << 40)
 
 const struct config_key config_keys[] = {
-	{ .name = "cache.entries", .type = CONFIG_COUNT, .fallback = "32768", .minimum = 1024, .maximum = 16777216,
+	{ .name = "cache.entries", .type = CONFIG_COUNT, .fallback = "20480", .minimum = 1024, .maximum = 16777216,
 	  .help = "objects and directory entries kept in memory" },
 	{ .name = "cache.timeout", .type = CONFIG_DURATION, .fallback = "1h", .minimum = 0, .maximum = 24 * 3600 * NS_PER_SECOND,
 	  .help = "how long the kernel may keep names and attributes without asking" },
