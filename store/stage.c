@@ -291,7 +291,7 @@ static int check_live(struct stage *s, const struct found *found, size_t count)
 		return 0;
 	for (uint32_t i = 0; i < live->count; i++) {
 		struct found wanted = { .id = live->ids[i] };
-		if (bsearch(&wanted, found, count, sizeof(*found), compare_id))
+		if (count > 0 && bsearch(&wanted, found, count, sizeof(*found), compare_id))
 			continue;
 		store_why_set("%s: a segment is missing, and what was written into it before the daemon ended is in no object yet", s->folder);
 		return -EBADMSG;

@@ -98,7 +98,7 @@ static void look_for_missing(struct pass *p, uint64_t start)
 		return;
 	for (uint32_t i = 0; i < live.count; i++) {
 		wanted.header.id = live.ids[i];
-		missing += !bsearch(&wanted, p->segments, p->count, sizeof(*p->segments), compare_id);
+		missing += p->count == 0 || !bsearch(&wanted, p->segments, p->count, sizeof(*p->segments), compare_id);
 	}
 	if (missing <= p->unreadable)
 		return;

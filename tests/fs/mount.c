@@ -173,6 +173,21 @@ pid_t mount_holder_pid(void) { return status_pid("\"holder_pid\""); }
 
 static bool process_gone(void *arg) { return kill(*(pid_t *)arg, 0) < 0 && errno == ESRCH; }
 
+bool mount_kill_daemon(void)
+{
+	pid_t daemon = mount_daemon();
+
+	return daemon > 1 && kill(daemon, SIGKILL) == 0;
+}
+
+bool mount_kill_all(void)
+{
+	pid_t holder = mount_holder_pid(), daemon = mount_daemon();
+
+	return holder > 1 && daemon > 1 && kill(holder, SIGKILL) == 0 && kill(daemon, SIGKILL) == 0 && wait_for(process_gone, &daemon) &&
+		umount2(mount_point, MNT_DETACH) == 0 && !mount_is_mounted();
+}
+
 bool mount_down(void)
 {
 	pid_t holder = mount_is_mounted() ? mount_holder_pid() : 0;

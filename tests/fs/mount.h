@@ -18,7 +18,9 @@ int mount_holder(char *output, size_t size, const char *const *arguments);
 int mount_run(char *output, size_t size, const char *program, const char *const *arguments);   /* one of dios' programs */
 bool mount_up(void);
 bool mount_down(void);                                     /* SIGTERM to the holder; true: it ended and nothing is mounted */
-pid_t mount_daemon(void), mount_holder_pid(void);          /* from .dios/status */
+pid_t mount_daemon(void), mount_holder_pid(void);          /* from .dios/status; at most 1 if they cannot be had */
+bool mount_kill_daemon(void);                              /* SIGKILL */
+bool mount_kill_all(void);                                 /* the holder too, and what was mounted is not any more */
 bool mount_is_mounted(void);
 
 /* Runs body in a child as another user; its exit status: true is 0. */

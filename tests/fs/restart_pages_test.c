@@ -129,17 +129,18 @@ static void committed(void)
 
 	/* The third commit is applied, and not answered, because the kernel has not forgotten the page. */
 	setenv("DIOS_FAULT", "fs.forget=wait:3", 1);
-	ok(chdir("/") == 0 && mount_down() && mount_up() && chdir(mount_point) == 0 && put("commit", "0th."), "a mount");
+	ok(chdir("/") == 0 && mount_kill_all() && mount_up() && chdir(mount_point) == 0 && put("commit", "0th."), "a mount");
 	int fd = open("commit", O_RDONLY);
 	volatile const char *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	bool good = dios_open(0, "./commit", DIOS_READ, &ref) == 0 && map[0] == '0' && commit("1st.") && map[0] == '1' && commit("2nd.") && map[0] == '2';
 	ok(good && pthread_create(&thread, NULL, commit_third, NULL) == 0 && wait_for(third_is_applied, &ref) && map[0] == '2',
 		"a daemon is between a commit and its answer");
-	kill(mount_daemon(), SIGKILL);
+	mount_kill_daemon();
 	ok(good && pthread_join(thread, &done) == 0 && done && map[0] == '3', "P4_when the next one answers, no page is older than the commit");
 	munmap((void *)(uintptr_t)map, 4096);
 	close(fd);
 	dios_close(ref);
+	ok(chdir("/") == 0 && mount_kill_all(), "its end: an orderly one would wait for what is held up");
 }
 
 static void appended(void)
@@ -155,7 +156,7 @@ static void appended(void)
 	ok(append_by_call("call", &ref) && pread(reader, text, 16, 0) >= 4, "another one comes first, and the page is read");
 	ok(let_page_in("held") && pthread_join(thread, &written) == 0 && written, "the append is answered");
 	ok(has("held"), "the kernel has its bytes where it believed the end to be");
-	kill(mount_daemon(), SIGKILL);
+	mount_kill_daemon();
 	ok(wait_for(is_right, NULL), "D1_what the kernel was still to forget it forgets");
 	ok(holds("log", "headcallheld"), "both are there");
 	dios_close(ref);

@@ -29,7 +29,7 @@
 /* Returns when the next daemon answers. */
 static void kill_daemon(void)
 {
-	kill(mount_daemon(), SIGKILL);
+	mount_kill_daemon();
 	mount_daemon();
 }
 
