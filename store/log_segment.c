@@ -137,14 +137,14 @@ static void segment_remove(struct log *log, struct log_segment *segment)
 	log_segment_free(segment);
 }
 
-/* One that nobody reads any more, or NULL. */
-static struct log_segment *take_unused(struct log *log)
+/* One that nobody reads any more, of this log's size or of another; or NULL. */
+static struct log_segment *take_unused(struct log *log, bool fits)
 {
 	struct log_segment *found = NULL;
 
 	lock_acquire(&log->lock);
 	for (size_t i = 0; i < log->unused.count && !found; i++)
-		if (log->unused.items[i]->users == 0)
+		if (log->unused.items[i]->users == 0 && (log->unused.items[i]->size == log->segment_size) == fits)
 			found = log_segments_take(&log->unused, i);
 	lock_release(&log->lock);
 	return found;
@@ -194,13 +194,55 @@ static void remove_surplus(struct log *log)
 {
 	struct log_segment *segment;
 
-	while (log->unused.count > LOG_FREE_MAX && (segment = take_unused(log)))
+	while ((segment = take_unused(log, false)))
 		segment_remove(log, segment);
+	while (log->unused.count > LOG_FREE_MAX && (segment = take_unused(log, true)))
+		segment_remove(log, segment);
+}
+
+/* Which header the disk has is not known. A file that had none before goes: should it come back, it has a number of its own and no beginning. */
+static int begin_new(struct log *log, struct log_segment **ret_segment)
+{
+	int r = make_with_room(log, ret_segment);
+
+	if (r < 0)
+		return r;
+	r = write_header(log, *ret_segment);
+	if (r < 0)
+		segment_remove(log, *ret_segment);
+	return r;
+}
+
+/* The header that an unused segment has may be the only one that says where the chain begins, and its records those that the disk's newest header
+ * calls the beginning. So where it cannot be written another is made, and only then it goes. */
+static int begin_unused(struct log *log, struct log_segment *unused, struct log_segment **ret_segment)
+{
+	int r = write_header(log, unused);
+
+	if (r == 0) {
+		*ret_segment = unused;
+		counter_add(&segments_recycled, 1);
+		return 0;
+	}
+	lock_acquire(&log->lock);
+	int error = log->error;
+	lock_release(&log->lock);
+	r = error ? r : begin_new(log, ret_segment);
+	if (r == 0) {
+		segment_remove(log, unused);
+		return 0;
+	}
+	lock_acquire(&log->lock);
+	int pushed = log_segments_push(&log->unused, unused);
+	lock_release(&log->lock);
+	assert(pushed == 0);     /* it was taken from there */
+	(void)pushed;
+	return r;
 }
 
 int log_prepare_segment(struct log *log)
 {
-	struct log_segment *segment;
+	struct log_segment *segment = NULL;
 	int r = 0;
 
 	if (log->ready)
@@ -212,21 +254,10 @@ int log_prepare_segment(struct log *log)
 		r = log_sync(log);
 	if (r < 0)
 		return r;
-	/* Made with another size: not used again. */
-	while ((segment = take_unused(log)) && segment->size != log->segment_size)
-		segment_remove(log, segment);
-	if (segment)
-		counter_add(&segments_recycled, 1);
-	else
-		r = make_with_room(log, &segment);
+	struct log_segment *unused = take_unused(log, true);
+	r = unused ? begin_unused(log, unused, &segment) : begin_new(log, &segment);
 	if (r < 0)
 		return r;
-	r = write_header(log, segment);
-	if (r < 0) {
-		/* Which header the disk has is not known. Should the file come back, it has a number of its own and no beginning. */
-		segment_remove(log, segment);
-		return r;
-	}
 	log->ready = segment;
 	remove_surplus(log);
 	return 0;

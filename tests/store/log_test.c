@@ -427,6 +427,73 @@ static void syncs_are_shared(struct disk *d)
 	d->ops = plain_ops;
 }
 
+/* A disk on which the nth write of a segment's header fails, each time anew: the others work. */
+static unsigned headers, failing_header;
+
+static int failing_open(struct disk *d, const char *path, int flags, struct disk_file **ret_file)
+{
+	int r = plain_ops->open(d, path, flags, ret_file);
+
+	if (r == 0)
+		(*ret_file)->ops = &slow_ops;
+	return r;
+}
+
+static int failing_pwritev(struct disk_file *f, const struct iovec *iov, int count, uint64_t offset)
+{
+	bool header = offset == 0 && iov[0].iov_len == LOG_DATA_START;
+
+	return header && ++headers == failing_header ? -EIO : plain_ops->pwritev(f, iov, count, offset);
+}
+
+/* Entries, compacted behind; the log goes on after an error, or is opened anew. */
+static int fill_over_failures(struct disk *d, const char *folder, const char *text)
+{
+	struct log *log = NULL;
+	int wrong = 0, tries = 0;
+
+	while (log_open(d, folder, SMALL, &log) < 0 && ++tries < 3) {}
+	for (uint64_t i = 1; log && i <= 200; i++) {
+		for (tries = 0; append(log, 1, i, 1, text) != 0 && tries < 3; tries++) {}
+		wrong += tries == 3;
+		if (i % 50 == 0) {
+			wrong += log_sync(log) != 0 || log_compact(log, 1, i - 10, 1) != 0;
+			(void)log_prepare(log);
+			log_close(log);
+			log = NULL;
+			for (tries = 0; log_open(d, folder, SMALL, &log) < 0 && tries < 3; tries++) {}
+		}
+	}
+	wrong += !log || strcmp(read_entry(log, 1, 200) + 2, text) != 0;
+	log_close(log);
+	return wrong;
+}
+
+/* The newest header alone says where the log begins: it is not given up before another one is there. */
+static void headers_that_cannot_be_written(struct disk *d)
+{
+	int wrong = 0;
+	char text[600], folder[32];
+
+	memset(text, 'h', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	plain_ops = d->ops;
+	slow_ops = *plain_ops;
+	slow_ops.open = failing_open;
+	slow_ops.pwritev = failing_pwritev;
+	d->ops = &slow_ops;
+	for (failing_header = 1, headers = 1; headers >= failing_header && failing_header < 100; failing_header++) {
+		headers = 0;
+		snprintf(folder, sizeof(folder), "header-%u", failing_header);
+		int r = fill_over_failures(d, folder, text);
+		if (r != 0)
+			printf("# header %u\n", failing_header);
+		wrong += r != 0;
+	}
+	ok(failing_header > 10 && failing_header < 100 && wrong == 0, "the header of a segment cannot be written, the 1st to the %uth in turn: the log is opened", failing_header - 2);
+	d->ops = plain_ops;
+}
+
 static void suite(struct disk *d, const char *which)
 {
 	printf("# %s\n", which);
@@ -438,6 +505,7 @@ static void suite(struct disk *d, const char *which)
 	other_segment_size(d);
 	foreign_files(d);
 	newer_version(d);
+	headers_that_cannot_be_written(d);
 }
 
 int main(void)

@@ -224,7 +224,7 @@ static bool cycle(const struct kind *k, enum moment moment, unsigned n, const ch
 		arm(k, n);
 	else
 		alarm(ONE_TAKES_MAX_S);
-	if (chdir("/") < 0 || kill(ending, SIGTERM) < 0 || !wait_for(all_ended, NULL))
+	if (chdir("/") < 0 || ending <= 1 || kill(ending, SIGTERM) < 0 || !wait_for(all_ended, NULL))
 		return printf("# N=%u: it does not end\n", n) < 0;
 	if (moment == AT_START)
 		arm(k, n);
