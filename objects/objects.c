@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/condition.h"
+#include "base/grow.h"
 #include "base/log.h"
 
 /* What returned is durable within commit_interval: half of it until it is committed, a quarter until the log is synced, and twice the time
@@ -128,13 +129,9 @@ struct sought { uint64_t *inos; size_t count, capacity; };
 static int note_sought(void *arg, uint64_t ino)
 {
 	struct sought *s = arg;
-	if (s->count == s->capacity) {
-		size_t capacity = s->capacity ? s->capacity * 2 : 64;
-		uint64_t *inos = reallocarray(s->inos, capacity, sizeof(*inos));
-		if (!inos) return -ENOMEM;
-		s->inos = inos;
-		s->capacity = capacity;
-	}
+	uint64_t *grown = grow(s->inos, &s->capacity, s->count, sizeof(*grown));
+	if (!grown) return -ENOMEM;
+	s->inos = grown;
 	s->inos[s->count++] = ino;
 	return 0;
 }

@@ -173,6 +173,17 @@ pid_t mount_holder_pid(void) { return status_pid("\"holder_pid\""); }
 
 static bool process_gone(void *arg) { return kill(*(pid_t *)arg, 0) < 0 && errno == ESRCH; }
 
+bool mount_fsck_clean(void)
+{
+	char output[4096];
+	const char *const arguments[] = { "--mount", mount_point, "fsck", NULL };
+
+	if (mount_run(output, sizeof(output), "dios", arguments) == 0)
+		return true;
+	printf("# fsck: %s\n", output);
+	return false;
+}
+
 bool mount_kill_daemon(void)
 {
 	pid_t daemon = mount_daemon();

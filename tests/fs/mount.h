@@ -19,6 +19,7 @@ int mount_run(char *output, size_t size, const char *program, const char *const 
 bool mount_up(void);
 bool mount_down(void);                                     /* SIGTERM to the holder; true: it ended and nothing is mounted */
 pid_t mount_daemon(void), mount_holder_pid(void);          /* from .dios/status; at most 1 if they cannot be had */
+bool mount_fsck_clean(void);                              /* beside the daemon */
 bool mount_kill_daemon(void);                              /* SIGKILL */
 bool mount_kill_all(void);                                 /* the holder too, and what was mounted is not any more */
 bool mount_is_mounted(void);

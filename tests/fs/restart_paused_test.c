@@ -10,41 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libdios/dios-util.h"
 #include "libdios/dios.h"
 #include "tests/fs/mount.h"
+#include "tests/fs/shell_task.h"
 #include "tests/tap.h"
-
-static dios_ref run_sh(const char *script)
-{
-	const char *const arguments[] = { "sh", "-c", script, NULL };
-	struct dios_run_options o = { .path = "/bin/sh", .arguments = arguments };
-	dios_ref task = -1;
-	int r = dios_run(0, -1, &o, &task);
-
-	ok(r == 0, "a task runs: %s", strerror(-r));
-	return task;
-}
-
-static int state_of(dios_ref task)
-{
-	struct dios_ioctl_info info = { 0 };
-	return dios_info(task, &info) < 0 ? -1 : (int)info.task_state;
-}
-
-static int end_of(dios_ref task)
-{
-	struct dios_wait wait = { .ref = task, .wanted = DIOS_ENDED };
-	struct dios_ioctl_info info = { 0 };
-	int r = dios_select(0, &wait, 1, 60000000000LL);
-
-	if (r < 0 || dios_info(task, &info) < 0)
-		return -1;
-	dios_close(task);
-	return info.exit_status;
-}
 
 /* -ENOENT: there is none. */
 static int unmount_one_cgroup(void)
@@ -89,15 +62,18 @@ int main(void)
 	setenv("DIOS_MOUNT", mount_point, 1);
 	ok(end_of(run_sh("exit 3")) == 3 << 8, "and ends");
 	ok(put("blob", "x") && dios_open(0, "./blob", DIOS_READ | DIOS_WRITE, &blob) == 0 && dios_pause(0, blob) < 0, "what is no task is not paused");
+	/* Opened for both, it waits for nobody. */
+	int go = mkfifo("go", 0600) == 0 ? open("go", O_RDWR) : -1;
 	/* It executes, so its first process has said that it runs. */
-	snprintf(script, sizeof(script), "echo >%s/mark; until test -e %s/go; do sleep 0.1; done; exit 7", mount_point, mount_point);
+	snprintf(script, sizeof(script), "echo >%s/mark; read line <%s/go; exit 7", mount_point, mount_point);
 	dios_ref task = run_sh(script);
 	ok(wait_for(exists, mark), "it is told to go");
 	ok(dios_pause(0, task) == 0 && state_of(task) == DIOS_TASK_PAUSED, "it is paused, and a daemon has died");
 	/* When another has run to its end, all that the first one said has been heard. */
 	ok(end_of(run_sh("exit 4")) == 4 << 8, "and ends");
-	ok(dios_pause(DIOS_RESUME, task) == 0 && put("go", ""), "it is resumed");
+	ok(dios_pause(DIOS_RESUME, task) == 0 && write(go, "\n", 1) == 1, "it is resumed");
 	ok(end_of(task) == 7 << 8, "tasks_a task that was paused at its very beginning goes on");
 	dios_close(blob);
+	close(go);
 	return done_testing();
 }

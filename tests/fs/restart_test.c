@@ -22,6 +22,7 @@
 #include "libdios/dios.h"
 #include "libdios/dios-util.h"
 #include "tests/fs/mount.h"
+#include "tests/fs/shell_task.h"
 #include "tests/tap.h"
 
 #define ENTRIES 300
@@ -334,35 +335,6 @@ static void mutexes(void)
 }
 
 /* ---- tasks ---- */
-
-static dios_ref run_sh(const char *script)
-{
-	const char *const arguments[] = { "sh", "-c", script, NULL };
-	struct dios_run_options o = { .path = "/bin/sh", .arguments = arguments };
-	dios_ref task = -1;
-	int r = dios_run(0, -1, &o, &task);
-
-	ok(r == 0, "a task runs: %s", strerror(-r));
-	return task;
-}
-
-static int state_of(dios_ref task)
-{
-	struct dios_ioctl_info info = { 0 };
-	return dios_info(task, &info) < 0 ? -1 : (int)info.task_state;
-}
-
-static int end_of(dios_ref task)
-{
-	struct dios_wait wait = { .ref = task, .wanted = DIOS_ENDED };
-	struct dios_ioctl_info info = { 0 };
-	int r = dios_select(0, &wait, 1, 60000000000LL);
-
-	if (r < 0 || dios_info(task, &info) < 0)
-		return -1;
-	dios_close(task);
-	return info.exit_status;
-}
 
 static bool runs(void *arg) { return state_of(*(dios_ref *)arg) == DIOS_TASK_RUNNING; }
 

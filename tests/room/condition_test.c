@@ -68,7 +68,7 @@ static bool down(void) { return chdir("/") == 0 && mount_down(); }
 static void check_end(void)
 {
 	ok(file_is_whole("kept", 4), "what was synced is whole");
-	if (!ok(works(NULL), "and all works") || !ok(fsck_clean(), "fsck finds nothing"))
+	if (!ok(works(NULL), "and all works") || !ok(mount_fsck_clean(), "fsck finds nothing"))
 		show_log();
 }
 

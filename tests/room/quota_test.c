@@ -42,16 +42,6 @@ static bool says(const char *what, const char *expected)
 	return ok(false, "%s", what);
 }
 
-static bool fsck_clean(void)
-{
-	char output[2048];
-
-	if (DIOS(output, "fsck") == 0)
-		return true;
-	printf("# fsck: %s\n", output);
-	return false;
-}
-
 /* key: "bytes" or "objects", in quotes and with a colon. */
 static uint64_t used(const char *key)
 {
@@ -304,6 +294,6 @@ int main(int argc, char **argv)
 	ok(chdir("/") == 0 && mount_down() && mount_up() && chdir(mount_point) == 0, "it ends and starts");
 	says("the quota is kept", "of 30");
 	ok(file_is("kept", 2 * MIB), "what was synced is whole");
-	ok(fsck_clean(), "fsck finds nothing");
+	ok(mount_fsck_clean(), "fsck finds nothing");
 	return done_testing();
 }

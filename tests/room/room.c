@@ -161,17 +161,6 @@ off_t log_size(void)
 	return stat(path, &st) < 0 ? 0 : st.st_size;
 }
 
-bool fsck_clean(void)
-{
-	char output[4096];
-	const char *const arguments[] = { "--mount", mount_point, "fsck", NULL };
-
-	if (mount_run(output, sizeof(output), "dios", arguments) == 0)
-		return true;
-	printf("# fsck: %s\n", output);
-	return false;
-}
-
 void show_log(void)
 {
 	char path[400], line[1024];

@@ -24,7 +24,6 @@ bool up(void);               /* mounts, and changes into the mount's root */
 long write_file(const char *name, size_t mib);   /* 0, or the first error of write, fsync and close */
 bool file_is_whole(const char *name, size_t mib);
 bool works(void *unused);    /* a file is written, synced, read, removed */
-bool fsck_clean(void);
 off_t log_size(void);        /* bytes of the daemon's log */
 void show_log(void);         /* it, as lines of TAP that say nothing */
 

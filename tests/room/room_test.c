@@ -29,7 +29,7 @@ static void check_end(void)
 		show_log();
 	}
 	ok(file_is_whole("kept", 4), "what was synced is whole");
-	ok(fsck_clean(), "fsck finds nothing");
+	ok(mount_fsck_clean(), "fsck finds nothing");
 }
 
 static void victim_name(char name[static 32], unsigned number) { snprintf(name, 32, "victim-%u", number); }

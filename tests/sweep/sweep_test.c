@@ -116,17 +116,6 @@ static int open_handles(void)
 
 static bool handles_are(void *arg) { return open_handles() == *(int *)arg; }
 
-static bool fsck_clean(void)
-{
-	char output[4096];
-	const char *const arguments[] = { "--mount", mount_point, "fsck", NULL };
-
-	if (mount_run(output, sizeof(output), "dios", arguments) == 0)
-		return true;
-	printf("# fsck: %s\n", output);
-	return false;
-}
-
 struct sum { unsigned tried, failed_calls, silent, starts; int handles; };
 
 /* One N. False: something is wrong, and was said. *ret_more: the fault was reached. */
@@ -193,7 +182,7 @@ static void sweep(const struct kind *k, bool every, unsigned seed)
 	printf("# %s: N up to %u, %u tried, %u calls failed, %u faults that nobody saw, %u starts, %.1f s\n", k->name, n - stride, sum.tried,
 		sum.failed_calls, sum.silent, sum.starts, (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
 	ok(wrong == 0 && !more, "%s: what was acknowledged is there, all works afterwards, no handle is left", k->name);
-	ok(fsck_clean(), "%s: fsck finds nothing", k->name);
+	ok(mount_fsck_clean(), "%s: fsck finds nothing", k->name);
 }
 
 /* ---- a daemon's start and end ---- */
@@ -288,6 +277,6 @@ int main(int argc, char **argv)
 		sweep_cycles(&kinds[i], AT_START, every, seed);
 		sweep_cycles(&kinds[i], AT_END, every, seed);
 	}
-	ok(fsck_clean(), "after all starts and ends fsck finds nothing");
+	ok(mount_fsck_clean(), "after all starts and ends fsck finds nothing");
 	return done_testing();
 }
