@@ -23,6 +23,7 @@
 #define GANG_MAX 1000u
 #define KILL_WAIT_NS (5 * NS_PER_SECOND)  /* after SIGKILL of the program, until all of its processes are killed from outside */
 #define TASK_ERROR_MAX 320u
+#define TELL_AGAIN_NS NS_PER_SECOND       /* an end that could not be recorded, as on a full disk */
 
 /* A watch on an object that a task waits for; freed by the thread, without the lock (object_unwatch may wait). */
 struct waiting { struct tasks *tasks; struct watch *watch; _Atomic bool fired; struct waiting *next; };
@@ -73,6 +74,11 @@ struct task {
 	bool failed;                          /* it did not start, or its gang did not: error says why */
 	int fail_status;                      /* as of waitpid */
 	char error[TASK_ERROR_MAX];
+
+	bool over;                            /* its processes are gone, and what follows is told to outputs, streams and record until all have it */
+	enum task_state end_state;
+	int end_status;
+	struct task_stats end_stats;
 };
 
 struct member { pid_t helper; uint64_t pid_namespace; struct name name; };
@@ -94,6 +100,7 @@ struct tasks {
 	size_t ended_first, ended_count;
 	char (*left)[NAME_TEXT_SIZE + 1];     /* control groups still to be removed */
 	size_t left_count, left_capacity;
+	int64_t tell_boot_ns;                 /* when ends are told again */
 
 	struct lock member_lock;
 	struct member *members;
@@ -138,13 +145,14 @@ void task_start(struct task *task);                           /* fails it where 
 void task_events(struct task *task);                          /* something came from its processes; may end it */
 void task_go(struct task *task);                              /* if nothing holds it back any more */
 
-/* task_end.c: the task ends as its fields say, and is gone after that. */
+/* task_end.c: the task ends as its fields say, and is gone after that; or it is over, and gone when everybody could be told (ends_retry). */
 void task_end(struct task *task);
+int ends_retry(struct tasks *t);                              /* the next is due in so many milliseconds; -1: none */
 /* Takes note that it fails, and its gang with it: kills what runs. It ends when its processes have, or by task_wait_advance. The first reason
  * stays. status: as of waitpid. */
 void task_fail(struct task *task, int status, const char *format, ...) _printf_(3, 4);
-/* Objects of a task that is gone; success: its outputs are produced. */
-void places_settle(struct objects *os, const struct task_places *inputs, const struct task_places *outputs, bool success);
+/* Objects of a task that is gone; success: its outputs are produced. The first error; doing it again does what is left. */
+int places_settle(struct objects *os, const struct task_places *inputs, const struct task_places *outputs, bool success);
 int task_record_end(struct tasks *t, uint64_t ino, enum task_state state, int status, int64_t start_ns, const struct task_stats *stats);
 void task_remember_ended(struct tasks *t, uint64_t ino);
 void cgroups_retry(struct tasks *t);

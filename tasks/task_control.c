@@ -27,7 +27,7 @@ static int find_steered(struct tasks *t, const struct caller *caller, uint64_t i
 		return -ESRCH;
 	if (caller->uid != 0 && caller->uid != task->uid)
 		return -EPERM;
-	if (t->stopping)
+	if (t->stopping || task->over)
 		return -ESRCH;
 	*ret_task = task;
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 
 #include "base/counter.h"
@@ -19,7 +20,7 @@ COUNTER(tasks_failed, "dios_tasks_failed_total", "Tasks that have failed");
 
 static void fail_one(struct task *task, int status, const char *error)
 {
-	if (task->failed)
+	if (task->failed || task->over)
 		return;
 	task->failed = true;
 	task->fail_status = status;
@@ -59,38 +60,45 @@ void task_fail(struct task *task, int status, const char *format, ...)
 
 /* ---- objects ----------------------------------------------------------------------------------------------------- */
 
-static void complain(int r, const char *what, uint64_t ino)
+/* An object that is gone needs nothing. *error: the first one, for whoever can do it again. */
+static void complain(int r, const char *what, uint64_t ino, int *error)
 {
-	if (r < 0 && r != -ENOENT)
-		log_error("tasks", "an object cannot be told what became of its task what=%s ino=%" PRIu64 " errno=%d", what, ino, -r);
+	if (r >= 0 || r == -ENOENT)
+		return;
+	log_error("tasks", "an object cannot be told what became of its task what=%s ino=%" PRIu64 " errno=%d", what, ino, -r);
+	*error = *error ? *error : r;
 }
 
 /* Nobody must go on as if all had been said: readers and writers of a stream that the task shared get -EPIPE. */
-static void break_stream(struct objects *os, const struct task_place *p)
+static void break_stream(struct objects *os, const struct task_place *p, int *error)
 {
 	if (p->kind == KIND_STREAM && p->direct && !p->own)
-		complain(stream_configure(os, p->ino, &(struct command_stream_update){ .end = true, .broken = true }), "stream", p->ino);
+		complain(stream_configure(os, p->ino, &(struct command_stream_update){ .end = true, .broken = true }), "stream", p->ino, error);
 }
 
-static void settle_output(struct objects *os, const struct task_place *p, bool success)
+static void settle_output(struct objects *os, const struct task_place *p, bool success, int *error)
 {
 	struct attributes a;
 
-	if (p->own)
-		complain(stream_configure(os, p->ino, &(struct command_stream_update){ .end = true }), "own stream", p->ino);
-	if (p->own || object_get(os, p->ino, &a) < 0)
+	if (p->own) {
+		complain(stream_configure(os, p->ino, &(struct command_stream_update){ .end = true }), "own stream", p->ino, error);
 		return;
-	if (!success)
-		break_stream(os, p);
-	if (a.record.produced == PRODUCED_NOT_YET)
-		complain(object_set_produced(os, p->ino, success ? PRODUCED_YES : PRODUCED_FAILED), "output", p->ino);
+	}
+	int r = object_get(os, p->ino, &a);
+	if (r == 0 && !success)
+		break_stream(os, p, error);
+	if (r == 0 && a.record.produced == PRODUCED_NOT_YET)
+		r = object_set_produced(os, p->ino, success ? PRODUCED_YES : PRODUCED_FAILED);
+	complain(r, "output", p->ino, error);
 }
 
-void places_settle(struct objects *os, const struct task_places *inputs, const struct task_places *outputs, bool success)
+int places_settle(struct objects *os, const struct task_places *inputs, const struct task_places *outputs, bool success)
 {
+	int error = 0;
+
 	for (size_t i = 0; i < outputs->count; i++)
 		if (!outputs->place[i].own)
-			settle_output(os, &outputs->place[i], success);
+			settle_output(os, &outputs->place[i], success, &error);
 	/* Ends a stream that ends with its last writer. */
 	for (size_t i = 0; i < outputs->count; i++) {
 		reference_close(outputs->place[i].held);
@@ -98,9 +106,10 @@ void places_settle(struct objects *os, const struct task_places *inputs, const s
 	}
 	for (size_t i = 0; i < outputs->count; i++)
 		if (outputs->place[i].own)
-			settle_output(os, &outputs->place[i], success);
+			settle_output(os, &outputs->place[i], success, &error);
 	for (size_t i = 0; !success && i < inputs->count; i++)
-		break_stream(os, &inputs->place[i]);
+		break_stream(os, &inputs->place[i], &error);
+	return error;
 }
 
 int task_record_end(struct tasks *t, uint64_t ino, enum task_state state, int status, int64_t start_ns, const struct task_stats *stats)
@@ -121,16 +130,17 @@ static void forget(struct tasks *t, uint64_t ino)
 {
 	_cleanup_buffer_ struct buffer bytes;
 	struct task_spec spec;
+	int error = 0;
 
 	buffer_init(&bytes, TASK_SPEC_MAX);
 	if (state_get_task_spec(cluster_state(objects_cluster(t->objects), ino), ino, &bytes) == 0 &&
 	    task_spec_decode((struct slice){ .data = bytes.data, .size = bytes.size }, &spec) == 0) {
 		for (size_t i = 0; i < 3; i++)
 			if (spec.own[i])
-				complain(object_delete(t->objects, spec.standard[i].ino), "own stream", spec.standard[i].ino);
+				complain(object_delete(t->objects, spec.standard[i].ino), "own stream", spec.standard[i].ino, &error);
 		task_spec_done(&spec);
 	}
-	complain(object_delete(t->objects, ino), "task", ino);
+	complain(object_delete(t->objects, ino), "task", ino, &error);
 }
 
 void task_remember_ended(struct tasks *t, uint64_t ino)
@@ -208,24 +218,83 @@ static void fill_stats(const struct task *task, struct task_stats *s)
 		s->error = "it needed more memory than it was allowed";
 }
 
+/* The record comes last: an error of an output keeps it back. -ENOENT, -EINVAL: nobody is there to be told. */
+static int tell_end(struct task *task)
+{
+	struct tasks *t = task->tasks;
+	int r = places_settle(t->objects, &task->inputs, &task->outputs, task->end_state == TASK_EXITED);
+
+	if (r == 0 || t->stopping)
+		r = task_record_end(t, task->ino, task->end_state, task->end_status, task->start_ns, &task->end_stats);
+	if (r < 0)
+		log_error("tasks", "an end is not recorded task=%s errno=%d", task->text, -r);
+	return r == -ENOENT || r == -EINVAL ? 0 : r;
+}
+
+/* Numbers of processes are others' from now on. */
+static void part_from_processes(struct task *task)
+{
+	struct tasks *t = task->tasks;
+
+	if (task->helper)
+		member_remove(t, task->helper);
+	if (task->helper_fd >= 0)
+		epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, task->helper_fd, NULL);
+	if (task->socket >= 0)
+		epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, task->socket, NULL);
+	task->helper = task->program = task->init = 0;
+	task->killed_boot_ns = 0;
+}
+
+/* It stays with the holder until then, so that the next daemon tells it if this one dies. */
+static void tell_later(struct task *task)
+{
+	part_from_processes(task);
+	task->tasks->tell_boot_ns = clock_boot_ns(task->tasks->clock) + TELL_AGAIN_NS;
+}
+
+static void gone(struct task *task)
+{
+	task_remember_ended(task->tasks, task->ino);
+	task_remove(task->tasks, task);
+}
+
 void task_end(struct task *task)
 {
 	struct tasks *t = task->tasks;
-	struct task_stats stats;
-	int status;
-	enum task_state state = outcome(task, &status);
 
-	fill_stats(task, &stats);
+	task->end_state = outcome(task, &task->end_status);
+	task->over = true;
+	fill_stats(task, &task->end_stats);
 	if (!task->sent_go)
 		fail_gang(task);
-	places_settle(t->objects, &task->inputs, &task->outputs, state == TASK_EXITED);
-	int r = task_record_end(t, task->ino, state, status, task->start_ns, &stats);
-	if (r < 0)
-		log_error("tasks", "an end is not recorded task=%s errno=%d", task->text, -r);
-	log_info("tasks", "ended task=%s status=%d%s%s", task->text, status, stats.error ? " error=" : "", stats.error ? stats.error : "");
+	int r = tell_end(task);
+	const char *error = task->end_stats.error;
+	log_info("tasks", "ended task=%s status=%d%s%s", task->text, task->end_status, error ? " error=" : "", error ? error : "");
 	counter_add(&tasks_ended, 1);
-	counter_add(&tasks_failed, state != TASK_EXITED);
+	counter_add(&tasks_failed, task->end_state != TASK_EXITED);
 	cgroup_leave(t, task->text);
-	task_remember_ended(t, task->ino);
-	task_remove(t, task);
+	if (r < 0 && !t->stopping)
+		tell_later(task);
+	else
+		gone(task);
+}
+
+int ends_retry(struct tasks *t)
+{
+	struct task *task, *next;
+	int64_t now = clock_boot_ns(t->clock);
+	bool due = t->stopping || now >= t->tell_boot_ns, more = false;
+
+	HASH_ITER(hh, t->table, task, next) {
+		if (!task->over)
+			continue;
+		if (due && (tell_end(task) == 0 || t->stopping))
+			gone(task);
+		else
+			more = true;
+	}
+	if (due)
+		t->tell_boot_ns = now + TELL_AGAIN_NS;
+	return more ? (int)((t->tell_boot_ns - now) / NS_PER_MS + 1) : -1;
 }

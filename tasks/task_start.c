@@ -319,7 +319,7 @@ void task_events(struct task *task)
 {
 	siginfo_t info = { 0 };
 
-	if (task->phase == PHASE_WAITING)
+	if (task->phase == PHASE_WAITING || task->over)
 		return;
 	/* First whether they have ended: then all they said is there. Whoever was started by an earlier daemon is buried by the holder. */
 	struct pollfd end = { .fd = task->helper_fd, .events = POLLIN };

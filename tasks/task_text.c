@@ -50,7 +50,9 @@ int tasks_print_stats(struct tasks *t, uint64_t ino, struct buffer *out)
 
 	lock_acquire(&t->lock);
 	const struct task *task = task_find(t, ino);
-	if (task)
+	if (task && task->over)
+		stats = task->end_stats;
+	else if (task)
 		task_live_stats(task, &stats);
 	lock_release(&t->lock);
 	if (task)

@@ -124,7 +124,7 @@ static void gang_start(struct tasks *t, struct gang *g)
 static bool end_one_failed(struct tasks *t)
 {
 	for (struct task *task = t->table; task; task = task->hh.next)
-		if (task->failed && task->phase == PHASE_WAITING) {
+		if (task->failed && task->phase == PHASE_WAITING && !task->over) {
 			task_end(task);
 			return true;
 		}

@@ -40,6 +40,8 @@ static int kill_overdue(struct tasks *t)
 static void stop_all(struct tasks *t)
 {
 	for (struct task *task = t->table; task; task = task->hh.next) {
+		if (task->over)
+			continue;
 		if (task->phase == PHASE_WAITING)
 			task_fail(task, SIGKILL, "the daemon stopped");
 		else if (!task->killed_boot_ns)
@@ -54,6 +56,9 @@ static void give_up(struct tasks *t)
 		task_end(t->table);
 	}
 }
+
+/* Of two times in milliseconds; -1: never. */
+static int sooner(int a, int b) { return a < 0 || (b >= 0 && b < a) ? b : a; }
 
 static int handle(struct tasks *t, const struct epoll_event *events, int count)
 {
@@ -71,8 +76,7 @@ static int handle(struct tasks *t, const struct epoll_event *events, int count)
 		stop_all(t);
 	task_wait_advance(t);
 	cgroups_retry(t);
-	int due = kill_overdue(t);
-	return t->left_count > 0 && (due < 0 || due > RETRY_MS) ? RETRY_MS : due;
+	return sooner(sooner(kill_overdue(t), ends_retry(t)), t->left_count > 0 ? RETRY_MS : -1);
 }
 
 /* Stopping ends when all have ended and nothing of them is left, or when it has taken too long. */
