@@ -101,20 +101,28 @@ static bool probe_works(void *arg)
 
 static bool probe_below(const char *folder) { return chdir(folder) == 0 && probe(); }
 
-static int open_handles(void)
+/* The number behind a word in a file of .dios; -1: there is none. */
+static int number_in(const char *path, const char *word)
 {
 	char text[65536];
-	int fd = open(".dios/stats", O_RDONLY);
+	int fd = open(path, O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
 	if (fd >= 0)
 		close(fd);
 	text[n < 0 ? 0 : n] = '\0';
-	const char *at = strstr(text, "\ndios_fs_open_handles ");
-	return at ? (int)strtol(at + strlen("\ndios_fs_open_handles "), NULL, 10) : -1;
+	const char *at = strstr(text, word);
+	return at ? (int)strtol(at + strlen(word), NULL, 10) : -1;
 }
 
+static int open_handles(void) { return number_in(".dios/stats", "\ndios_fs_open_handles "); }
 static bool handles_are(void *arg) { return open_handles() == *(int *)arg; }
+
+static bool no_task_runs(void *arg)
+{
+	(void)arg;
+	return number_in(".dios/status", "\"tasks_running\": ") == 0 && number_in(".dios/status", "\"tasks_waiting\": ") == 0;
+}
 
 struct sum { unsigned tried, failed_calls, silent, starts; int handles; };
 
@@ -150,6 +158,8 @@ static bool one(const struct kind *k, unsigned n, struct sum *sum, bool *ret_mor
 		good = r == 0 && probe();
 		if (!good)
 			snprintf(w.wrong, sizeof(w.wrong), "what is there cannot be removed: errno %d", -r);
+		else if (!(good = wait_for(no_task_runs, NULL)))
+			snprintf(w.wrong, sizeof(w.wrong), "a task is left running");
 		else if (!(good = wait_for(handles_are, &sum->handles)))
 			snprintf(w.wrong, sizeof(w.wrong), "%d handles are open, %d before", open_handles(), sum->handles);
 	}

@@ -18,6 +18,8 @@
 #define COPY_BYTES (64u << 10)
 #define OBJECT_BYTES (150u << 10)
 #define ALIGN 4096u
+#define TASK_NS 30000000000LL
+#define TASK_STATUS 3           /* of a program whose output was taken */
 
 enum { SMALL, LARGE, COPY, LINKED, OBJECT };
 
@@ -310,6 +312,48 @@ static void do_object(struct work *w)
 	close(ref);
 }
 
+/* What a task has written is there once it has ended: it ends otherwise if it could not. */
+static void check_output(struct work *w, const struct dios_ioctl_info *info)
+{
+	char name[DIOS_NAME_TEXT], path[128], text[8] = "";
+	struct dios_name of;
+
+	memcpy(of.bytes, info->name, sizeof(of.bytes));
+	dios_name_to_text(&of, name);
+	snprintf(path, sizeof(path), ".dios/tasks/%s/stdout", name);
+	int fd = (int)result(open(path, O_RDONLY | O_CLOEXEC));
+	long n = fd < 0 ? fd : result(read(fd, text, sizeof(text)));
+	if (good(w, "read a task's output", n) && (n != 5 || memcmp(text, "text\n", 5) != 0))
+		wrong(w, "what a task has written is not there");
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A task that writes a stream of its own and ends with a status. One that could not be started has failed with another. */
+static void do_task(struct work *w)
+{
+	static const char *const arguments[] = { "sh", "-c", "echo text && exit 3; exit 4", NULL };
+	struct dios_run_options options = { .path = "/bin/sh", .arguments = arguments };
+	struct dios_ioctl_info info = { 0 };
+	dios_ref task = -1;
+
+	if (!good(w, "dios_run", dios_run(0, -1, &options, &task)))
+		return;
+	struct dios_wait wait = { .ref = task, .wanted = DIOS_ENDED };
+	if (good(w, "wait for a task", dios_select(0, &wait, 1, TASK_NS)) && good(w, "dios_info", dios_info(task, &info))) {
+		/* A poll(2) that failed says POLLERR, and no errno. */
+		if (!(wait.ready & DIOS_ENDED) && (wait.ready & DIOS_ERROR))
+			w->failures++;
+		else if (info.task_state != DIOS_TASK_FAILED)
+			wrong(w, "a task that fails has state %u and status %#x", (unsigned)info.task_state, (unsigned)info.exit_status);
+		else if (info.exit_status == TASK_STATUS << 8)
+			check_output(w, &info);
+		else
+			w->failures++;
+	}
+	close(task);
+}
+
 void work_run(struct work *w)
 {
 	if (!good(w, "mkdir", result(mkdir(w->folder, 0755))))
@@ -320,6 +364,7 @@ void work_run(struct work *w)
 	do_tree(w);
 	do_stream(w);
 	do_object(w);
+	do_task(w);
 	int fd = open(w->folder, O_RDONLY | O_DIRECTORY);
 	if (fd >= 0) {
 		good(w, "syncfs", result(syncfs(fd)));
