@@ -118,23 +118,23 @@ static void give_number(struct client *c, bool own, uint64_t seq, struct buffer 
 		buffer_done(buffer);
 }
 
-void propose_body_encode(bool durable, struct buffer *out)
+void propose_body_encode(enum durability durability, struct buffer *out)
 {
 	pack_array(out, 1);
-	pack_bool(out, durable);
+	pack_u64(out, durability);
 }
 
-int propose_body_decode(struct slice body, bool *ret_durable)
+int propose_body_decode(struct slice body, enum durability *ret_durability)
 {
 	struct unpacker u;
 
 	unpacker_init(&u, body);
 	if (unpack_array(&u, 1) != 1)
 		unpacker_fail(&u, -EBADMSG);
-	bool durable = unpack_bool(&u);
+	uint64_t durability = unpack_u64(&u, DURABLE_NEXT);
 	if (unpacker_finish(&u) < 0)
 		return -EBADMSG;
-	*ret_durable = durable;
+	*ret_durability = (enum durability)durability;
 	return 0;
 }
 
@@ -174,7 +174,7 @@ static int send_command(struct client *c, const struct command *command, bool du
 	int r = command_encode(command, encoded);
 	if (r < 0)
 		return r == -ENOBUFS ? -EMSGSIZE : r;
-	propose_body_encode(durable, &body);
+	propose_body_encode(durable ? DURABLE_NOW : command->sync_next ? DURABLE_NEXT : DURABLE_LATER, &body);
 	assert(body.error == 0);
 	r = call(c, RPC_PROPOSE, (struct slice){ .data = body.data, .size = body.size }, (struct slice){ .data = encoded->data, .size = encoded->size }, &reply);
 	if (r < 0)

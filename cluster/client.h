@@ -33,7 +33,7 @@ void client_forget(struct client *c, uint64_t number);
 bool client_is_earlier(const struct client *c, uint64_t number);
 
 /* The body of a proposal. */
-void propose_body_encode(bool durable, struct buffer *out);
-int propose_body_decode(struct slice body, bool *ret_durable);   /* -EBADMSG */
+void propose_body_encode(enum durability durability, struct buffer *out);
+int propose_body_decode(struct slice body, enum durability *ret_durability);   /* -EBADMSG */
 
 #endif

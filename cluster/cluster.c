@@ -42,13 +42,13 @@ static int serve_propose(void *arg, const struct rpc_request *request, struct rp
 {
 	struct cluster *c = arg;
 	struct result result;
-	bool durable;
+	enum durability durability;
 
-	int r = propose_body_decode(request->body, &durable);
+	int r = propose_body_decode(request->body, &durability);
 	if (r == 0 && request->from_node != c->store->node_id)
 		r = check_foreign(request->payload);
 	if (r == 0)
-		r = shard_propose(c->shard, request->payload, durable, &result);
+		r = shard_propose(c->shard, request->payload, durability, &result);
 	if (r < 0)
 		return r;
 	result_encode(&result, &reply->body);

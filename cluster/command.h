@@ -155,10 +155,14 @@ struct command_realm_init { uint32_t realm; uint64_t root; uint32_t mode, uid, g
 struct command_quota { uint32_t realm; uint64_t bytes, objects; };
 struct command_client_gone { uint64_t client; };                              /* forget its remembered results; later commands of it: -EALREADY */
 
+/* When a command is to be on stable storage: some time, before it is answered, or by a sync that its proposer asks for next. */
+enum durability { DURABLE_LATER, DURABLE_NOW, DURABLE_NEXT };
+
 struct command {
 	enum command_kind kind;
 	uint64_t client, seq, done_below;
 	int64_t time_ns;
+	bool sync_next;  /* DURABLE_NEXT, if not durable at once; not encoded */
 	bool counts;     /* in the redo of the request that it is part of (cluster/redo.h); not encoded */
 	union {
 		struct command_create create;

@@ -206,7 +206,7 @@ static int refused(struct shard *s, uint64_t index, int error)
 	return cut < 0 ? -EIO : lost ? -ENOMEM : error;
 }
 
-static int propose_locked(struct shard *s, struct slice command, struct result *ret_result)
+static int propose_locked(struct shard *s, struct slice command, bool sync_follows, struct result *ret_result)
 {
 	struct raft_group_actions actions;
 	int r = shard_ready(s);
@@ -218,6 +218,8 @@ static int propose_locked(struct shard *s, struct slice command, struct result *
 	r = log_append(s->store->log, s->options.id, &entry, 1);
 	if (r < 0)
 		return log_failed(s->store->log) ? shard_stop(s, "the log could not be written", r) : r;
+	if (sync_follows)
+		log_begin_sync(s->store->log);   /* the disk writes while the command is applied */
 	r = raft_group_propose(s->group, shard_now_ms(s), &command, 1, &actions);
 	if (r < 0)
 		return refused(s, entry.index, r);
@@ -229,16 +231,16 @@ static int propose_locked(struct shard *s, struct slice command, struct result *
 	return 0;
 }
 
-int shard_propose(struct shard *s, struct slice command, bool durable, struct result *ret_result)
+int shard_propose(struct shard *s, struct slice command, enum durability durability, struct result *ret_result)
 {
 	struct result result;
 
 	if (command.size == 0 || command.size > COMMAND_MAX)
 		return -EMSGSIZE;
 	lock_acquire(&s->lock);
-	int r = propose_locked(s, command, &result);
+	int r = propose_locked(s, command, durability != DURABLE_LATER, &result);
 	lock_release(&s->lock);
-	if (r == 0 && durable) {
+	if (r == 0 && durability == DURABLE_NOW) {
 		int64_t begun_ns = clock_boot_ns(s->clock);
 		r = shard_sync(s);
 		histogram_record(&sync_time, clock_boot_ns(s->clock) - begun_ns);

@@ -2,7 +2,7 @@
  * One voter so far; the interface does not say so. Commands are proposed as encoded bytes.
  *
  * With one voter, shard_propose runs the core in the caller's thread: append, commit, apply, answer. It returns after the log write
- * (which survives the daemon) and, if durable, after a shared fdatasync. */
+ * (which survives the daemon) and, if DURABLE_NOW, after a shared fdatasync. */
 #ifndef DIOS_CLUSTER_SHARD_H
 #define DIOS_CLUSTER_SHARD_H
 
@@ -21,7 +21,7 @@ void shard_close(struct shard *s);           /* syncs, flushes the state, compac
 /* -EAGAIN, -ENOSPC, -ENOMEM, -EMFILE: certainly not done and never will be. -EMSGSIZE: empty, or more than COMMAND_MAX. -EIO: whether it took
  * effect shows once shard_settle has returned 0, or, if the shard has stopped, after the next start. Otherwise 0 and *ret_result is what apply said. The
  * command must be well formed: a malformed one stops the shard, because it is in the log. */
-int shard_propose(struct shard *s, struct slice command, bool durable, struct result *ret_result);
+int shard_propose(struct shard *s, struct slice command, enum durability durability, struct result *ret_result);
 /* 0: everything in the log is applied, so that the state tells the outcome of every command. Else it waits for memory, room or descriptors
  * (-ENOMEM, -ENOSPC, -EMFILE), or the shard has stopped (-EIO). */
 int shard_settle(struct shard *s);

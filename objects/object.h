@@ -65,6 +65,7 @@ struct object {
 	uint64_t unknown_blocks;      /* committed_blocks then; UINT64_MAX: all is committed */
 	bool moving;                  /* inline blob whose bytes are all in the head by now */
 	uint64_t pending, grown;      /* quota.c: bytes that its commits will take at most; by which its head has outgrown what was sealed */
+	bool sync_next;               /* what is committed now is synced right afterwards */
 	bool publishing;              /* what goes into the tail now is part of one command: not noted, so that a crash leaves nothing of it */
 	uint64_t row_first;           /* the state has no row before this block */
 	bool verify_rows;             /* a sync of the head has failed: rows are read back when they are absorbed */

@@ -5,6 +5,7 @@ void plan_init(struct plan *p, struct object *o)
 {
 	*p = (struct plan){ .o = o };
 	p->command.kind = COMMAND_COMMIT;
+	p->command.sync_next = o->sync_next;
 }
 
 static void plan_reset_rows(struct plan *p)

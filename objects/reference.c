@@ -265,7 +265,9 @@ int reference_sync(struct reference *r)
 	int e = object_lock(o);
 	if (e < 0) return e;
 	e = take_error(r);
+	o->sync_next = true;
 	if (e == 0 && o->is_dirty) e = blob_commit(o, false);
+	o->sync_next = false;
 	if (e == 0 && o->record.in_place) e = in_place_sync(o);
 	if (e < 0) errors_mark_seen(r, o);
 	object_unlock(o);

@@ -41,6 +41,8 @@ struct disk_ops {
 	/* Writes everything or fails; on failure any part may have been written. 0 or a negative errno. */
 	int (*pwritev)(struct disk_file *f, const struct iovec *iov, int count, uint64_t offset);
 	int (*sync)(struct disk_file *f);                                  /* fdatasync: bytes and size, not the name */
+	/* A sync follows soon: what was written there begins to go to the disk, so that it has less to wait for. A hint: promises nothing, fails never. */
+	void (*begin_sync)(struct disk_file *f, uint64_t offset, uint64_t size);
 	int (*truncate)(struct disk_file *f, uint64_t size);
 	int (*allocate)(struct disk_file *f, uint64_t offset, uint64_t size); /* room, without changing the size; -EOPNOTSUPP */
 	int (*punch)(struct disk_file *f, uint64_t offset, uint64_t size);    /* reads as zeros afterwards; the size stays; gives room back where it can */
@@ -85,6 +87,7 @@ static inline int disk_pwrite(struct disk_file *f, const void *data, size_t size
 	return f->ops->pwritev(f, &iov, 1, offset);
 }
 static inline int disk_sync(struct disk_file *f) { return f->ops->sync(f); }
+static inline void disk_begin_sync(struct disk_file *f, uint64_t offset, uint64_t size) { f->ops->begin_sync(f, offset, size); }
 static inline int disk_truncate(struct disk_file *f, uint64_t size) { return f->ops->truncate(f, size); }
 static inline int disk_allocate(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->allocate(f, offset, size); }
 static inline int disk_punch(struct disk_file *f, uint64_t offset, uint64_t size) { return f->ops->punch(f, offset, size); }

@@ -238,6 +238,12 @@ static int posix_clone(struct disk_file *from, struct disk_file *to)
 	return to_file(to)->read_only ? -EROFS : disk_posix_copy(to_file(from)->fd, to_file(to)->fd);
 }
 
+static void posix_begin_sync(struct disk_file *f, uint64_t offset, uint64_t size)
+{
+	/* An error of the writing itself is left for the sync to find. */
+	(void)sync_file_range(to_file(f)->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 static int posix_drop_cache(struct disk_file *f, uint64_t offset, uint64_t size)
 {
 	return -posix_fadvise(to_file(f)->fd, (off_t)offset, (off_t)size, POSIX_FADV_DONTNEED);
@@ -361,6 +367,7 @@ static void posix_free(struct disk *d)
 
 static const struct disk_ops posix_ops = {
 	.open = posix_open, .close = posix_close, .pread = posix_pread, .pwritev = posix_pwritev, .sync = posix_sync,
+	.begin_sync = posix_begin_sync,
 	.truncate = posix_truncate, .allocate = posix_allocate, .punch = posix_punch, .size = posix_size, .stat = posix_stat,
 	.set_mtime = posix_set_mtime, .seek = posix_seek, .unused = posix_unused, .clone = posix_clone,
 	.drop_cache = posix_drop_cache, .fd = posix_fd, .rename = posix_rename, .unlink = posix_unlink, .mkdir = posix_mkdir,

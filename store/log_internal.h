@@ -69,6 +69,7 @@ struct log {
 
 	/* Under lock. */
 	struct log_position synced;
+	unsigned syncing;                 /* threads in log_sync */
 	int error;                        /* after a failed sync: refused for ever */
 };
 

@@ -244,6 +244,23 @@ static int sync_one(struct log *log)
 	return r < 0 ? -EIO : 1;
 }
 
+void log_begin_sync(struct log *log)
+{
+	lock_acquire(&log->lock);
+	struct log_segment *segment = log->syncing == 0 && !log->error ? log_current(log) : NULL;
+	uint32_t from = segment && log->synced.seq == segment->seq ? log->synced.offset : 0;
+	uint32_t size = segment ? segment->end - from : 0;
+	if (segment)
+		segment->users++;
+	lock_release(&log->lock);
+	if (!segment)
+		return;
+	disk_begin_sync(segment->file, from, size);
+	lock_acquire(&log->lock);
+	segment->users--;
+	lock_release(&log->lock);
+}
+
 /* What is appended meanwhile is somebody else's to wait for, but the fdatasync covers it. */
 int log_sync(struct log *log)
 {
@@ -253,10 +270,15 @@ int log_sync(struct log *log)
 	lock_acquire(&log->lock);
 	if (log_current(log))
 		target = (struct log_position){ log_current(log)->seq, log_current(log)->end };
+	log->syncing++;
 	lock_release(&log->lock);
 	lock_acquire(&log->sync);
 	while (r > 0 && current_error(log, &synced) == 0 && log_position_before(synced, target))
 		r = sync_one(log);
 	lock_release(&log->sync);
-	return current_error(log, &synced);
+	lock_acquire(&log->lock);
+	log->syncing--;
+	r = log->error;
+	lock_release(&log->lock);
+	return r;
 }

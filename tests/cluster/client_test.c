@@ -16,7 +16,7 @@ static int64_t fake_now(struct clock *c) { struct fake_clock *f = (struct fake_c
 struct fake_server {
 	struct rpc_server *rpc;
 	int calls, syncs;
-	struct { uint64_t seq, done_below; bool durable; } seen[100];
+	struct { uint64_t seq, done_below; enum durability durable; } seen[100];
 	int answers[100];            /* by call */
 	struct client *nested;       /* proposes once more while the first call is served */
 	uint64_t client;
@@ -90,10 +90,10 @@ static void numbers_commands(void)
 	is_int(client_propose(c, &command, true, &result), 0, "a command is proposed");
 	is_int(result.offset, 123, "its result comes back");
 	is_int(f.client, 55, "it has the client's id");
-	ok(f.seen[0].seq == 1000 && f.seen[0].done_below == 1000 && f.seen[0].durable, "the first number, nothing outstanding below, durable");
+	ok(f.seen[0].seq == 1000 && f.seen[0].done_below == 1000 && f.seen[0].durable == DURABLE_NOW, "the first number, nothing outstanding below, durable");
 	setattr(&command, 1);
 	client_propose(c, &command, false, &result);
-	ok(f.seen[1].seq == 1001 && f.seen[1].done_below == 1001 && !f.seen[1].durable, "then the next, when the first is done");
+	ok(f.seen[1].seq == 1001 && f.seen[1].done_below == 1001 && f.seen[1].durable == DURABLE_LATER, "then the next, when the first is done");
 	client_propose(c, &command, false, &result);
 	ok(f.seen[2].seq == 1001 && f.seen[2].done_below == 1001, "a command that has a number keeps it");
 	done(&f, c);
@@ -153,14 +153,14 @@ static void says_what_is_known(void)
 
 static void what_is_no_body_is_refused(void)
 {
-	static const struct { const char *bytes; size_t size; } bad[] = { { "", 0 }, { "\x91", 1 }, { "\x91\xc3\xc3", 3 }, { "\x92\xc3\xc3", 3 }, { "\x91\x01", 2 }, { "\xc3", 1 },
+	static const struct { const char *bytes; size_t size; } bad[] = { { "", 0 }, { "\x91", 1 }, { "\x91\x01\x01", 3 }, { "\x92\x01\x01", 3 }, { "\x91\xc3", 2 }, { "\x91\x03", 2 }, { "\x01", 1 },
 		{ "\xdd\xff\xff\xff\xff", 5 } };
-	bool durable;
+	enum durability durable;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		is_int(propose_body_decode((struct slice){ .data = (const uint8_t *)bad[i].bytes, .size = bad[i].size }, &durable), -EBADMSG, "body %d is refused", (int)i);
-	is_int(propose_body_decode((struct slice){ .data = (const uint8_t *)"\x91\xc2", .size = 2 }, &durable), 0, "[false] is one");
-	ok(!durable, "and says so");
+	is_int(propose_body_decode((struct slice){ .data = (const uint8_t *)"\x91\x02", .size = 2 }, &durable), 0, "[2] is one");
+	ok(durable == DURABLE_NEXT, "and says so");
 }
 
 /* ---- with a shard over the simulated disk ---- */
