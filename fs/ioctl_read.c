@@ -261,20 +261,23 @@ static int read_records(struct ioctl_context *c, const struct dios_ioctl_acquire
 /* As many bytes as there are, up to `want`; a private buffer only for more than fits into the answer. */
 static int read_bytes(struct ioctl_context *c, const struct dios_ioctl_acquire *in, size_t want, struct dios_ioctl_acquire *answer, size_t *ret_size)
 {
-	struct stream_place place = stream_place_get(c, in->offset);
-	struct attributes a;
 	uint64_t begin;
-	int r = ioctl_record(c, &a);
 
-	if (r < 0)
-		return r;
-	const struct stream_state *s = &a.record.stream;
-	uint64_t from = place.position < s->start ? s->start : place.position, there = s->end > from ? s->end - from : 0;
-	if (want > there && there > DIOS_INLINE_MAX)
-		want = (size_t)there;
-	if (want > DIOS_INLINE_MAX && there > DIOS_INLINE_MAX)
-		return stream_large(c, in, want, answer, ret_size);
-	ssize_t n = follow_once(c, in, answer->data, want < DIOS_INLINE_MAX ? want : DIOS_INLINE_MAX, &begin, NULL);
+	if (want > DIOS_INLINE_MAX) {
+		struct stream_place place = stream_place_get(c, in->offset);
+		struct attributes a;
+		int r = ioctl_record(c, &a);
+		if (r < 0)
+			return r;
+		const struct stream_state *s = &a.record.stream;
+		uint64_t from = place.position < s->start ? s->start : place.position, there = s->end > from ? s->end - from : 0;
+		if (want > there)
+			want = (size_t)there;
+		if (want > DIOS_INLINE_MAX)
+			return stream_large(c, in, want, answer, ret_size);
+		want = DIOS_INLINE_MAX;
+	}
+	ssize_t n = follow_once(c, in, answer->data, want, &begin, NULL);
 	return n < 0 ? (int)n : stream_answer(in, begin, (size_t)n, NULL, answer, ret_size);
 }
 

@@ -28,6 +28,7 @@
 #define TAIL_BYTES_MAX (256ull << 20)                /* uncommitted tail: then a commit; bounds checksums in one command */
 
 struct direct_stream;
+struct stream_recent;
 
 struct object {
 	/* table (guarded by objects.table_lock) */
@@ -95,6 +96,7 @@ struct object {
 	uint64_t sync_errors;         /* failed syncs of the head: each handle reports that there was one, once */
 	bool changed;                 /* somebody must be told when the lock is released */
 	struct direct_stream *direct; /* memory-only stream content */
+	struct stream_recent *recent; /* NULL until a durable stream is followed */
 	unsigned stream_writers;
 	struct reference *stream_refs; /* open references of a stream */
 };
@@ -109,7 +111,8 @@ struct reference {
 	uint64_t errors_seen, sync_errors_seen;   /* the object's counts when this handle last reported */
 	struct reference *stream_next; /* of the same stream; guarded by the object's lock */
 	bool passes, pass_writes;     /* the kernel goes past us with it */
-	uint64_t stream_position;     /* bytes below have been read by this follower */
+	uint64_t stream_position;     /* bytes below have been read by this follower of a direct stream */
+	struct stream_recent *recent; /* of a durable stream that it follows; NULL: none */
 };
 
 struct reap_queue { uint64_t *inos; size_t count, capacity; };
@@ -312,7 +315,7 @@ int reference_check_right(const struct reference *r, uint32_t right);   /* -EBAD
 /* attr.c: locked */
 void object_attributes(struct object *o, struct attributes *ret);
 
-/* stream.c, stream_direct.c: locked */
+/* stream.c, stream_direct.c, stream_recent.c: locked */
 void stream_attributes(struct object *o, struct record *record);
 uint32_t stream_ready(struct object *o, uint64_t position);
 void stream_opened(struct object *o, struct reference *r);
@@ -334,5 +337,19 @@ void direct_stream_release(struct direct_stream *s, uint64_t upto);   /* bytes b
 void direct_stream_state(const struct direct_stream *s, struct stream_state *ret_state);
 void direct_stream_end(struct direct_stream *s, bool broken);
 void direct_stream_consume(struct direct_stream *s, uint64_t upto);
+/* For the newest records of another stream, which begin anywhere and of which the oldest go. */
+struct direct_stream *direct_stream_new_recent(uint64_t limit_bytes);
+void direct_stream_begin(struct direct_stream *s, uint64_t offset);   /* empty, from there on */
+void direct_stream_drop_oldest(struct direct_stream *s, size_t coming, size_t records_max);   /* until there is room for `coming` bytes */
+
+/* stream_recent.c. NULL: nobody has followed it yet. */
+struct stream_recent *stream_recent_open(struct object *o);   /* for a follower */
+void stream_recent_close(struct stream_recent *n);
+void stream_recent_free(struct stream_recent *n);
+void stream_recent_append(struct object *o, uint64_t offset, const void *data, size_t size);   /* a record that the state has */
+void stream_recent_follow(struct object *o);                  /* another command has changed the stream's record */
+void stream_recent_stop(struct stream_recent *n);             /* the record in memory may not be the stream's any more */
+/* Not locked. A read at *offset as direct_stream_read's; false: it has to be done with the object locked. */
+bool stream_recent_read(struct reference *r, uint64_t *offset, void *data, size_t size, bool whole, size_t *ret_size, ssize_t *ret_n);
 
 #endif

@@ -37,6 +37,7 @@ int object_propose(struct objects *os, struct object *o, struct command *c, bool
 	if (o && ret_result->has_record && ret_result->record.ino == o->ino) {
 		o->record = ret_result->record;
 		if (o->record.in_place) (void)in_place_refresh(o);   /* it is done, whatever the head says */
+		if (c->kind != COMMAND_STREAM_APPEND) stream_recent_follow(o);
 	}
 	tell(os, o, ret_result);
 	return 0;

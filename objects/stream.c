@@ -73,6 +73,7 @@ static ssize_t append_durable(struct object *o, const void *data, size_t size, b
 		.bytes = { data, size }, .check_limit = grows } };
 	r = object_propose(o->os, o, &c, durable, &result);
 	if (r < 0) return r;
+	stream_recent_append(o, result.offset, data, size);
 	stream_age_note(o);
 	return (ssize_t)size;
 }
@@ -195,13 +196,14 @@ static void release_read(struct object *o)
 
 static ssize_t follow(struct reference *r, uint64_t *offset, bool first, void *data, size_t size, bool whole, size_t *ret_size)
 {
+	ssize_t n;
+	if (stream_recent_read(r, offset, data, size, whole, ret_size, &n)) return n;
 	int e = lock_stream(r, RIGHT_READ);
 	if (e < 0) return e;
 	struct object *o = r->object;
 	struct stream_state s;
 	current_state(o, &s);
 	if (first && *offset < s.start) *offset = s.start;
-	ssize_t n;
 	const struct reference_options *op = &r->options;
 	if (*offset < op->range_offset || *offset - op->range_offset >= op->range_length) {
 		n = op->range_length == UINT64_MAX ? -EACCES : 0;
@@ -230,8 +232,9 @@ ssize_t stream_next(struct reference *r, uint64_t *offset, void *data, size_t si
 }
 
 /* The next record for a consumer. One that an earlier daemon has given to this same request (D2) is in data already. */
-static ssize_t consume_read(struct object *o, uint64_t *ret_after, void *data, size_t size, size_t *ret_size)
+static ssize_t consume_read(struct reference *r, uint64_t *ret_after, void *data, size_t size, size_t *ret_size)
 {
+	struct object *o = r->object;
 	struct stream_state s;
 	uint64_t at, taken;
 	if (!o->direct && redo_take_place(&at, &taken)) {
@@ -242,7 +245,8 @@ static ssize_t consume_read(struct object *o, uint64_t *ret_after, void *data, s
 	}
 	current_state(o, &s);
 	at = s.consumed > s.start ? s.consumed : s.start;
-	ssize_t n = read_any(o, &at, data, size, true, ret_size);
+	ssize_t n;
+	if (!stream_recent_read(r, &at, data, size, true, ret_size, &n)) n = read_any(o, &at, data, size, true, ret_size);
 	*ret_after = at;
 	if (n > 0 && !o->direct) redo_put_place(at - (uint64_t)n, (uint64_t)n);
 	return n;
@@ -254,7 +258,7 @@ ssize_t stream_consume(struct reference *r, void *data, size_t size, size_t *ret
 	if (e < 0) return e;
 	struct object *o = r->object;
 	uint64_t at = 0;
-	ssize_t n = r->options.range_length != UINT64_MAX ? -EACCES : consume_read(o, &at, data, size, ret_size);
+	ssize_t n = r->options.range_length != UINT64_MAX ? -EACCES : consume_read(r, &at, data, size, ret_size);
 	if (n > 0) {
 		if (o->direct) direct_stream_consume(o->direct, at);
 		else e = update(o, &(struct command_stream_update){ .set_consumed = true, .consumed = at });
@@ -275,6 +279,7 @@ void stream_opened(struct object *o, struct reference *r)
 	r->stream_next = o->stream_refs;
 	o->stream_refs = r;
 	if (r->options.rights & (RIGHT_WRITE | RIGHT_APPEND)) o->stream_writers++;
+	if (r->options.rights & RIGHT_READ && !(o->record.flags & CREATE_STREAM_DIRECT)) r->recent = stream_recent_open(o);
 	stream_age_note(o);
 }
 
@@ -285,6 +290,7 @@ void stream_closed(struct object *o, struct reference *r)
 		*at = r->stream_next;
 		break;
 	}
+	stream_recent_close(r->recent);
 	release_read(o);
 	if (!(r->options.rights & (RIGHT_WRITE | RIGHT_APPEND)) || --o->stream_writers > 0) return;
 	if (o->record.flags & CREATE_STREAM_END_ON_CLOSE && end_locked(o, false) < 0) stream_end_later(o);

@@ -9,10 +9,13 @@
 
 #define DIRECT_FIRST_CAPACITY 65536u    /* bytes; grows by doubling */
 #define DIRECT_BYTES_MAX (512ull << 20)  /* of all direct streams: memory that programs can make the daemon hold */
+#define RECENT_BYTES_MAX (32ull << 20)   /* of the newest records of all others: without them reading takes longer, and that is all */
 
 GAUGE(direct_bytes, "dios_direct_stream_bytes", "Memory that direct streams take");
+GAUGE(recent_bytes, "dios_recent_stream_bytes", "Memory that the newest records of other streams take");
 
 struct direct_stream {
+	bool recent;                    /* not a stream, but a part of one: stream_recent.c */
 	uint8_t *bytes;
 	size_t capacity;
 	uint64_t *ends;                 /* absolute end offsets of the kept records, oldest first */
@@ -28,12 +31,19 @@ struct direct_stream *direct_stream_new(uint64_t limit_bytes)
 	return s;
 }
 
+struct direct_stream *direct_stream_new_recent(uint64_t limit_bytes)
+{
+	struct direct_stream *s = direct_stream_new(limit_bytes);
+	if (s) s->recent = true;
+	return s;
+}
+
 void direct_stream_set_limit(struct direct_stream *s, uint64_t limit_bytes) { s->limit = limit_bytes; }
 
 void direct_stream_free(struct direct_stream *s)
 {
 	if (!s) return;
-	counter_add(&direct_bytes, -(int64_t)s->capacity);
+	counter_add(s->recent ? &recent_bytes : &direct_bytes, -(int64_t)s->capacity);
 	free(s->bytes);
 	free(s->ends);
 	free(s);
@@ -58,7 +68,8 @@ static int grow_bytes(struct direct_stream *s, uint64_t need)
 	while (capacity < need) capacity *= 2;
 	if (capacity == s->capacity) return 0;
 	/* Two that grow at once may both just pass. */
-	if ((uint64_t)atomic_load(&direct_bytes.value) + (capacity - s->capacity) > DIRECT_BYTES_MAX) return -ENOBUFS;
+	uint64_t have = (uint64_t)atomic_load(s->recent ? &recent_bytes.value : &direct_bytes.value);
+	if (have + (capacity - s->capacity) > (s->recent ? RECENT_BYTES_MAX : DIRECT_BYTES_MAX)) return -ENOBUFS;
 	uint8_t *bytes = malloc(capacity);
 	if (!bytes) return -ENOMEM;
 	struct direct_stream grown = *s;
@@ -69,7 +80,7 @@ static int grow_bytes(struct direct_stream *s, uint64_t need)
 		ring_copy(&grown, at, s->bytes + at % s->capacity, piece, false);
 		at += piece;
 	}
-	counter_add(&direct_bytes, (int64_t)(capacity - s->capacity));
+	counter_add(s->recent ? &recent_bytes : &direct_bytes, (int64_t)(capacity - s->capacity));
 	free(s->bytes);
 	s->bytes = bytes;
 	s->capacity = capacity;
@@ -135,13 +146,27 @@ ssize_t direct_stream_read(struct direct_stream *s, uint64_t *offset, void *data
 	return (ssize_t)size;
 }
 
+static void drop_first(struct direct_stream *s)
+{
+	s->start = s->ends[s->first];
+	s->first = (s->first + 1) % s->ends_capacity;
+	s->count--;
+}
+
 void direct_stream_release(struct direct_stream *s, uint64_t upto)
 {
-	while (s->count > 0 && s->ends[s->first] <= upto) {
-		s->start = s->ends[s->first];
-		s->first = (s->first + 1) % s->ends_capacity;
-		s->count--;
-	}
+	while (s->count > 0 && s->ends[s->first] <= upto) drop_first(s);
+}
+
+void direct_stream_drop_oldest(struct direct_stream *s, size_t coming, size_t records_max)
+{
+	while (s->count > 0 && (s->count >= records_max || s->end - s->start + coming > s->limit)) drop_first(s);
+}
+
+void direct_stream_begin(struct direct_stream *s, uint64_t offset)
+{
+	s->start = s->end = offset;
+	s->first = s->count = 0;
 }
 
 void direct_stream_consume(struct direct_stream *s, uint64_t upto) { s->consumed = upto; }

@@ -50,6 +50,7 @@ static void object_free(struct object *o)
 	free(o->notes);
 	tail_done(&o->tail);
 	direct_stream_free(o->direct);
+	stream_recent_free(o->recent);
 	lock_done(&o->lock);
 	counter_add(&objects_in_memory, -1);
 	free(o);
@@ -139,7 +140,11 @@ int object_refresh(struct object *o)
 {
 	struct objects *os = o->os;
 	/* Cleared before the record is read: a command applied in between sets it again. */
-	bool stale = atomic_exchange(&o->stale, false);
+	bool stale = atomic_load(&o->stale);
+	if (stale) {
+		stream_recent_stop(o->recent);
+		atomic_store(&o->stale, false);
+	}
 	if (o->loaded && !stale) return o->record.in_place ? in_place_refresh(o) : 0;
 	int r = 0;
 	if (atomic_exchange(&os->unsettled, false) && (r = cluster_settle(os->cluster)) < 0) atomic_store(&os->unsettled, true);
