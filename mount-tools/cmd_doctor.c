@@ -55,17 +55,24 @@ int doctor_read_line(const char *path, char *line, size_t size)
 	return 0;
 }
 
-/* The data directory of the mount that there is, if there is just one. */
-static char *data_of_mount(struct cli *cli, bool *ret_hangs)
+/* The mount that is named; else the one that there is, if there is just one. NULL: none, or the named one is none, which has been said. */
+static const char *find_mount(struct cli *cli)
+{
+	if (cli->mount_option || getenv("DIOS_MOUNT"))
+		return cli_mount(cli, NULL);
+	if (mounts_read(&cli->mounts) < 0)
+		return NULL;
+	cli->mounts_known = true;
+	return cli->mounts.count == 1 ? cli->mounts.paths[0] : NULL;
+}
+
+static char *data_of_mount(const char *mount, bool *ret_hangs)
 {
 	_cleanup_buffer_ struct buffer text = { 0 };
 	_cleanup_free_ char *path = NULL;
 	struct json_value *status = NULL;
 
-	if (mounts_read(&cli->mounts) < 0)
-		return NULL;
-	cli->mounts_known = true;
-	if (cli->mounts.count != 1 || asprintf(&path, "%s/.dios/status", cli->mounts.paths[0]) < 0)
+	if (!mount || asprintf(&path, "%s/.dios/status", mount) < 0)
 		return NULL;
 	buffer_init(&text, CLI_FILE_MAX);
 	int r = ask_read(path, &text);
@@ -81,7 +88,12 @@ static char *data_of_mount(struct cli *cli, bool *ret_hangs)
 static int run_doctor(struct cli *cli)
 {
 	bool hangs = false;
-	_cleanup_free_ char *found = cli->argc > 0 ? NULL : data_of_mount(cli, &hangs);
+	if (cli->argc > 0 && cli->mount_option)
+		return cli_usage(cli, "either a data directory or --mount");
+	const char *mount = cli->argc > 0 ? NULL : find_mount(cli);
+	if (!mount && cli->argc == 0 && (cli->mount_option || getenv("DIOS_MOUNT")))
+		return EXIT_FAILED;
+	_cleanup_free_ char *found = data_of_mount(mount, &hangs);
 	struct doctor d = { .cli = cli, .data = cli->argc > 0 ? cli->argv[0] : found };
 
 	if (cli->json) {
@@ -96,7 +108,7 @@ static int run_doctor(struct cli *cli)
 	doctor_tasks(&d);
 	if (hangs)
 		doctor_say(&d, "mount", DOCTOR_BAD, "its log says why: DATA/diosd.log, or journalctl -u 'dios@*'; 'dios doctor DATA' looks at its disk",
-			"the mount %s has not answered for %d s: its daemon hangs, or dies at each start", cli->mounts.paths[0], ASK_S);
+			"the mount %s has not answered for %d s: its daemon hangs, or dies at each start", mount, ASK_S);
 	if (d.data)
 		doctor_disk(&d);
 	if (cli->json) {
@@ -114,8 +126,8 @@ static int run_doctor(struct cli *cli)
 
 const struct cli_command command_doctor = {
 	.name = "doctor", .arguments = "[DATA]", .summary = "check whether this machine is fit for dios, and say what to mend",
-	.details = "DATA is a data directory, or where one is to be made (default: that of the only mount). Changes nothing: for the disk's speed a file is\n"
-		"written beside the data and removed. Run it as root: others cannot look at everything. Exits with 0 if nothing is bad (there may be\n"
-		"warnings), with 1 if something is.",
-	.arguments_min = 0, .arguments_max = 1, .no_mount = true, .run = run_doctor,
+	.details = "DATA is a data directory, or where one is to be made (default: that of the mount that is named, or the only one). Changes nothing: for\n"
+		"the disk's speed a file is written beside the data and removed. Run it as root: others cannot look at everything. Exits with 0 if nothing\n"
+		"is bad (there may be warnings), with 1 if something is.",
+	.arguments_min = 0, .arguments_max = 1, .run = run_doctor,
 };
