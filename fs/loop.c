@@ -20,6 +20,7 @@
 #include "fs/spin.h"
 #include "fs/stats.h"
 #include "fs/wait.h"
+#include "objects/objects.h"
 
 #define SCRATCH_SIZE (1u << 20)
 
@@ -86,6 +87,10 @@ ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 	const struct fuse_out_header *out = iov[0].iov_base;
 	bool ours = request.serving != SLOT_NONE && out->unique != 0 && slot_header(request.fs, request.serving)->unique == out->unique;
 
+	if (ours && request.may_retry && (out->error == -ENOSPC || out->error == -EDQUOT) && objects_have_deleted(request.fs->objects)) {
+		request.retry = true;
+		return (ssize_t)out->len;
+	}
 	atomic_fetch_add_explicit(&answers, 1, memory_order_release);
 	if (out->unique == 0 && notification_waits(iov, count))
 		return notify_process_write(((struct fs *)userdata)->options.notify_fd, iov, count);
@@ -188,6 +193,36 @@ static void note_request(struct fs *fs, const struct fuse_in_header *in)
 	}
 }
 
+/* What deleted files have is room, as it is on other file systems as soon as they are deleted; here it is given back in the background. A request
+ * for which there is none waits for that, and is done again. It had no effect, or one that is found again, as after a death of the daemon (D2). */
+static bool may_retry(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_CREATE:
+	case FUSE_OPEN:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+	case FUSE_WRITE:
+	case FUSE_SETATTR:
+	case FUSE_SETXATTR:
+	case FUSE_FALLOCATE:
+	case FUSE_COPY_FILE_RANGE:
+	case FUSE_IOCTL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void process(struct fs *fs, uint32_t slot, struct fuse_buf *buf)
+{
+	redo_enter(&fs->region->slots[slot].redo);
+	fuse_session_process_buf(fs->session, buf);
+	redo_leave();
+}
+
 void loop_serve(struct fs *fs, uint32_t slot, struct fuse_buf *buf)
 {
 	struct fuse_in_header *in = buf->mem;
@@ -195,13 +230,17 @@ void loop_serve(struct fs *fs, uint32_t slot, struct fuse_buf *buf)
 	int64_t start = clock_boot_ns(&clock_system);
 
 	request.slot = request.serving = slot;
-	request.slot_taken = false;
-	redo_enter(&fs->region->slots[slot].redo);
+	request.slot_taken = request.retry = false;
 	note_request(fs, in);
-	fuse_session_process_buf(fs->session, buf);
+	request.may_retry = may_retry(opcode);
+	process(fs, slot, buf);
+	if (request.retry) {
+		request.may_retry = false;
+		objects_free_deleted(fs->objects);
+		process(fs, slot, buf);
+	}
 	if (opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR)
 		release_for_sure(fs, in);
-	redo_leave();
 	request.serving = SLOT_NONE;
 	request.init_flags = 0;
 	stats_request(opcode, clock_boot_ns(&clock_system) - start);

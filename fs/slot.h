@@ -13,6 +13,7 @@ struct request {
 	uint32_t slot;                       /* the worker's own */
 	uint32_t serving;                    /* SLOT_NONE: nothing */
 	bool slot_taken;                     /* the request that it served has gone away with its slot */
+	bool may_retry, retry;               /* it may be done once more for want of room; it has to be */
 	uint64_t init_flags;                 /* of an INIT: what the kernel offers */
 };
 #define SLOT_NONE UINT32_MAX

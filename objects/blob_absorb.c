@@ -261,29 +261,42 @@ static void reap_choose(struct objects *os, struct reaping *reap)
 	reap->count = kept;
 }
 
+/* Frees what has been chosen, or queues it again. */
+static int reap_free(struct objects *os, const struct reaping *reap)
+{
+	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = reap->inos, .count = (uint32_t)reap->orphans } };
+	struct result result;
+	/* Durable before any head goes: a record that a power cut brought back would miss its bytes. */
+	int r = reap->orphans > 0 ? object_propose(os, NULL, &c, reap->heads, &result) : cluster_sync(os->cluster);
+	if (r < 0) log_warning("objects", "freeing %zu unlinked objects failed error=%d: they are freed later", reap->count, -r);
+	for (size_t i = 0; i < reap->count; i++) {
+		if (r < 0) table_want_reap(os, reap->inos[i]);
+		else head_remove(os->store->heads, reap->inos[i]);   /* a small blob may have one that it was to move to */
+		table_give_back(os, reap->inos[i], r == 0);
+	}
+	if (r == 0) counter_add(&objects_reaped, (int64_t)reap->orphans);
+	return r;
+}
+
 int reap_run(struct objects *os)
 {
 	struct reaping reap = { 0 };
 	if (atomic_load(&os->orphans_kept)) return 0;
 	LOCK_GUARD(&os->reap_lock);
-	reap.count = table_take_reap(os, reap.inos, REAP_BATCH);
-	bool full = reap.count == REAP_BATCH;
+	size_t taken = reap.count = table_take_reap(os, reap.inos, REAP_BATCH);
 	reap_choose(os, &reap);
 	reap.heads |= atomic_load(&os->newest_leftover) > atomic_load(&os->log_synced);   /* it may be the head of one whose seal is not durable yet */
-	if (reap.count == 0) return full ? 1 : 0;
-	struct command c = { .kind = COMMAND_REAP, .reap = { .inos = reap.inos, .count = (uint32_t)reap.orphans } };
-	struct result result;
-	/* Durable before any head goes: a record that a power cut brought back would miss its bytes. */
-	int r = reap.orphans > 0 ? object_propose(os, NULL, &c, reap.heads, &result) : cluster_sync(os->cluster);
-	if (r < 0) log_warning("objects", "freeing %zu unlinked objects failed error=%d: they are freed later", reap.count, -r);
-	for (size_t i = 0; i < reap.count; i++) {
-		if (r < 0) table_want_reap(os, reap.inos[i]);
-		else head_remove(os->store->heads, reap.inos[i]);   /* a small blob may have one that it was to move to */
-		table_give_back(os, reap.inos[i], r == 0);
-	}
-	if (r < 0) return r;
-	counter_add(&objects_reaped, (int64_t)reap.orphans);
-	return full ? 1 : 0;
+	int r = reap.count > 0 ? reap_free(os, &reap) : 0;
+	atomic_fetch_sub(&os->reap.waiting, taken);   /* what is queued again has been counted again */
+	return r < 0 ? r : taken == REAP_BATCH;
+}
+
+bool objects_have_deleted(struct objects *os) { return atomic_load(&os->reap.waiting) > 0; }
+
+/* Those that come meanwhile are others' to wait for. */
+void objects_free_deleted(struct objects *os)
+{
+	for (size_t left = atomic_load(&os->reap.waiting) / REAP_BATCH + 1; left > 0 && reap_run(os) >= 0; left--) {}
 }
 
 void objects_wait_freed(struct objects *os) { LOCK_GUARD(&os->reap_lock); }

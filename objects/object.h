@@ -115,7 +115,8 @@ struct reference {
 	struct stream_recent *recent; /* of a durable stream that it follows; NULL: none */
 };
 
-struct reap_queue { uint64_t *inos; size_t count, capacity; };
+/* `waiting`: the queued ones and those that are being freed. */
+struct reap_queue { uint64_t *inos; size_t count, capacity; _Atomic size_t waiting; };
 
 struct objects {
 	struct cluster *cluster;

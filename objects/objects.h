@@ -79,8 +79,10 @@ int object_read_link(struct objects *os, uint64_t ino, struct buffer *target);
 int object_read_directory(struct objects *os, uint64_t ino, uint64_t after, int (*each)(void *arg, const struct state_entry *entry), void *arg);
 /* A call could not read the state (-EBADMSG): noted, so that status and log name the file. -EIO, which is what programs are told. */
 int objects_note_damaged_state(struct objects *os);
-/* Returns when the heads of what has been freed so far are removed. */
-void objects_wait_freed(struct objects *os);
+/* Deleted objects are freed in the background. */
+bool objects_have_deleted(struct objects *os);       /* that wait to be freed, and are not open */
+void objects_free_deleted(struct objects *os);       /* frees them now; no lock held */
+void objects_wait_freed(struct objects *os);         /* returns when the heads of what has been freed so far are removed */
 int objects_statfs(struct objects *os, struct disk_space *ret_space);   /* as users see it: a quota that is less than the disk */
 void objects_get_usage(struct objects *os, struct state_usage *ret_usage);   /* with what has grown in place */
 int objects_set_quota(struct objects *os, const struct state_quota *quota);

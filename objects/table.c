@@ -334,6 +334,7 @@ void table_want_reap(struct objects *os, uint64_t ino)
 		q->capacity = capacity;
 	}
 	q->inos[q->count++] = ino;
+	atomic_fetch_add(&q->waiting, 1);
 }
 
 size_t table_take_reap(struct objects *os, uint64_t *inos, size_t max)

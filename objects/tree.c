@@ -149,12 +149,16 @@ void object_orphaned(struct objects *os, uint64_t ino)
 	if (ino == 0) return;
 	struct object *o;
 	if (object_acquire(os, ino, &o) < 0) return;
+	uint64_t head_bytes = 0;
 	if (o->record.orphan && o->opens == 0) {
 		if (o->is_dirty) blob_dirty_clear(o);
 		unsealed_remove(o);
 		table_want_reap(os, ino);
+		if (o->record.in_place || o->record.place == PLACE_HEAD) head_bytes = o->record.blocks * 512;
 	}
 	object_release(o);
+	/* Whoever writes past us is refused by the disk itself, and nobody could do it again for him once there is room. */
+	if (head_bytes > 0 && !store_has_room(os->store, head_bytes + PASS_ROOM)) objects_free_deleted(os);
 }
 
 int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t size, bool directory)

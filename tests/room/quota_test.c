@@ -229,6 +229,24 @@ static void many_files(bool in_place)
 	ok(wait_for(works, NULL), "it goes on when there is room");
 }
 
+/* What was deleted makes room at once, for bytes and for objects. */
+static void deleted(void)
+{
+	enum { ROUNDS = 8 };
+	unsigned written = 0, made = 0;
+	char output[2048];
+
+	ok(wait_for(few_objects, NULL), "what was deleted is freed");
+	for (unsigned i = 0; i < ROUNDS; i++)
+		written += write_file("large", O_EXCL, 5 * MIB, NULL) == 0 && unlink("large") == 0;
+	is_int(written, ROUNDS, "deleted_makes_room: a file again and again, where there is room for it once");
+	is_int(DIOS(output, "quota", "set", "--objects", "6"), 0, "few objects");
+	for (unsigned i = 0; i < ROUNDS; i++)
+		made += mkdir("one", 0700) == 0 && mkdir("one/other", 0700) == 0 && rmdir("one/other") == 0 && rmdir("one") == 0;
+	is_int(made, ROUNDS, "folders again and again");
+	is_int(DIOS(output, "quota", "set", "--objects", "2000"), 0, "many objects");
+}
+
 /* The limit falls below what is there, while bytes wait to be committed. */
 static void lowered(void)
 {
@@ -289,6 +307,7 @@ int main(int argc, char **argv)
 	settings();
 	one_file(in_place);
 	many_files(in_place);
+	deleted();
 	lowered();
 	objects();
 	ok(chdir("/") == 0 && mount_down() && mount_up() && chdir(mount_point) == 0, "it ends and starts");

@@ -1,7 +1,7 @@
 /* A disk without room, inodes, or leave to write, and a daemon without descriptors or memory: each on an ext4 of its own, in an image.
  * Callers are told, deletion works, what was synced is whole, the daemon lives, and everything works once there is room again.
  *
- * The argument says which: full, state, inodes, descriptors, memory, readonly. */
+ * The argument says which: full, deleted, state, inodes, descriptors, memory, readonly; for deleted also the passthrough mode. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "tests/fs/mount.h"
@@ -75,6 +76,35 @@ static void full(void)
 	}
 	for (size_t i = 0; i < sizeof(leave_kib) / sizeof(leave_kib[0]); i++)
 		full_with(leave_kib[i], &victim);
+	check_end();
+}
+
+/* ---- what was deleted makes room at once ---- */
+
+static void deleted(void)
+{
+	enum { ROUNDS = 6 };
+	unsigned written = 0, over = 0;
+	struct statvfs st;
+
+	if (!disk_make(400, "", "") || !up())
+		return;
+	is_int(write_file("kept", 4), 0, "a file is kept");
+	size_t most = statvfs(disk, &st) < 0 ? 0 : (size_t)(st.f_bavail * st.f_frsize / MIB * 6 / 10);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		long r = write_file("large", most);
+		written += r == 0 && unlink("large") == 0;
+		if (r < 0)
+			printf("# round %u: %ld\n", i, r);
+	}
+	is_int(written, ROUNDS, "deleted_makes_room: %zu MiB again and again, where there is room for them once", most);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		long r = write_file("large", most);
+		over += r == 0;
+		if (r < 0)
+			printf("# round %u: %ld\n", i, r);
+	}
+	is_int(over, ROUNDS, "and over themselves");
 	check_end();
 }
 
@@ -242,8 +272,12 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
+	if (argc > 2)
+		setenv("DIOS_TEST_PASSTHROUGH", argv[2], 1);
 	if (strcmp(what, "full") == 0)
 		full();
+	else if (strcmp(what, "deleted") == 0)
+		deleted();
 	else if (strcmp(what, "state") == 0)
 		state();
 	else if (strcmp(what, "inodes") == 0)
@@ -255,6 +289,6 @@ int main(int argc, char **argv)
 	else if (strcmp(what, "readonly") == 0)
 		readonly();
 	else
-		ok(false, "an argument: full, state, inodes, descriptors, memory or readonly");
+		ok(false, "an argument: full, deleted, state, inodes, descriptors, memory or readonly");
 	return done_testing();
 }
