@@ -225,6 +225,11 @@ int cluster_sync(struct cluster *c)
 	return client_sync(c->client);
 }
 
+bool cluster_sync_due(struct cluster *c)
+{
+	return log_sync_due(c->store->log);
+}
+
 int cluster_settle(struct cluster *c)
 {
 	return shard_settle(c->shard);

@@ -176,6 +176,10 @@ static int open_data(struct diosd *d)
 		refuse(d, "%s%s%s", error[0] ? error : data, error[0] ? "" : ": ", error[0] ? "" : strerror(-r));
 		return r;
 	}
+	if ((r = store_start_threads(d->store)) < 0) {
+		refuse(d, "cannot start: %s", strerror(-r));
+		return r;
+	}
 	store_why_clear();
 	r = cluster_open(d->store, &clock_system, &random_system, &d->cluster);
 	if (r == -EBADMSG)

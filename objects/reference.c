@@ -257,6 +257,8 @@ int reference_flush(struct reference *r)
 	return e;
 }
 
+static int log_sync_run(void *arg) { return cluster_sync(arg); }
+
 /* Others go on with the object while the disk works. */
 int reference_sync(struct reference *r)
 {
@@ -268,10 +270,17 @@ int reference_sync(struct reference *r)
 	o->sync_next = true;
 	if (e == 0 && o->is_dirty) e = blob_commit(o, false);
 	o->sync_next = false;
-	if (e == 0 && o->record.in_place) e = in_place_sync(o);
+	/* What is in place has its head synced, and beside it what the log says of it. Neither needs the other first: a head that no record
+	 * knows is nobody's, and a record without its bytes has not been acknowledged. */
+	struct cluster *cluster = r->os->cluster;
+	struct aside_job log;
+	bool in_place = e == 0 && o->record.in_place;
+	aside_begin(in_place && cluster_sync_due(cluster) ? r->os->store->aside : NULL, &log, log_sync_run, cluster);
+	if (in_place) e = in_place_sync(o);
 	if (e < 0) errors_mark_seen(r, o);
 	object_unlock(o);
-	return e < 0 ? e : cluster_sync(r->os->cluster);
+	int log_error = aside_end(r->os->store->aside, &log);
+	return e < 0 ? e : log_error;
 }
 
 int reference_allocate(struct reference *r, int mode, uint64_t offset, uint64_t size)

@@ -34,6 +34,7 @@ struct head {
 
 struct heads {
 	struct disk *disk;
+	struct aside *aside;            /* borrowed; NULL: no threads */
 	struct lock lock;               /* guards all below and the fields of heads */
 	struct head *table;
 	struct head idle;               /* list head: newer = oldest idle one */
@@ -144,6 +145,8 @@ void heads_close(struct heads *h)
 	free(h);
 }
 
+void heads_set_aside(struct heads *h, struct aside *a) { h->aside = a; }
+
 struct opened_file { struct disk_file *file; bool made, unwritable; };
 
 /* What is there is read on a read-only file system too. */
@@ -227,6 +230,32 @@ static int sync_folder_of(struct heads *h, struct file_key key)
 	return disk_sync_dir(h->disk, folder);
 }
 
+struct folder_sync { struct heads *h; struct file_key key; };
+
+static int folder_sync_run(void *arg)
+{
+	struct folder_sync *f = arg;
+	return sync_folder_of(f->h, f->key);
+}
+
+/* Which of the two is durable first means nothing: either alone is as if neither were. */
+static int sync_with_folder(struct heads *h, struct head *head)
+{
+	struct folder_sync f = { h, head->key };
+	struct aside_job job;
+	aside_begin(h->aside, &job, folder_sync_run, &f);
+	int r = disk_sync(head->file), folder = aside_end(h->aside, &job);
+	if (r < 0) return r;
+	/* A folder that could not even be opened says nothing about the bytes. */
+	if (no_descriptors(folder)) {
+		lock_acquire(&h->lock);
+		shrink(h, 0);
+		lock_release(&h->lock);
+		folder = sync_folder_of(h, head->key);
+	}
+	return folder;
+}
+
 int head_sync(struct heads *h, struct head *head)
 {
 	unsigned index = folder_index(head->key);
@@ -235,18 +264,8 @@ int head_sync(struct heads *h, struct head *head)
 	uint64_t made = h->names[index].made;
 	lock_release(&h->lock);
 	if (doubtful) return -EIO;
-	int r = disk_sync(head->file);
-	if (r == 0 && sync_folder) {
-		r = sync_folder_of(h, head->key);
-		/* A folder that could not even be opened says nothing about the bytes. */
-		if (no_descriptors(r)) {
-			lock_acquire(&h->lock);
-			shrink(h, 0);
-			lock_release(&h->lock);
-			r = sync_folder_of(h, head->key);
-		}
-		if (no_descriptors(r)) return r;
-	}
+	int r = sync_folder ? sync_with_folder(h, head) : disk_sync(head->file);
+	if (no_descriptors(r)) return r;
 	LOCK_GUARD(&h->lock);
 	if (r < 0) head->doubtful = true;
 	else if (sync_folder && h->names[index].synced < made) h->names[index].synced = made;

@@ -4,6 +4,7 @@
 #ifndef DIOS_STORE_HEAD_H
 #define DIOS_STORE_HEAD_H
 
+#include "store/aside.h"
 #include "store/disk.h"
 
 struct heads;
@@ -11,6 +12,7 @@ struct head;     /* an open head, counted */
 
 int heads_open(struct disk *disk, size_t open_max, struct heads **ret_heads);   /* folders heads/ and side/ */
 void heads_close(struct heads *h);
+void heads_set_aside(struct heads *h, struct aside *a);            /* from now on a new file and its folder are synced beside each other */
 int head_get(struct heads *h, uint64_t ino, bool create, struct head **ret_head);   /* -ENOENT without create */
 void head_put(struct heads *h, struct head *head);
 struct disk_file *head_file(struct head *head);                   /* borrowed while the head is held */

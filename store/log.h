@@ -54,6 +54,7 @@ int log_sync(struct log *log);
 /* A log_sync follows soon: what was appended begins to go to the disk meanwhile. Nothing is done while somebody syncs: what is appended then
  * goes out with the others' in one write. */
 void log_begin_sync(struct log *log);
+bool log_sync_due(struct log *log);      /* something appended is not synced */
 bool log_failed(struct log *log);   /* a sync has failed: it takes nothing any more */
 /* -ENOENT: not in the log; -EBADMSG: damaged. data is reset first; its limit must allow for the entry and 128 bytes more. */
 int log_read(struct log *log, uint32_t group, uint64_t index, uint64_t *ret_term, uint16_t *ret_type, struct buffer *data);

@@ -244,6 +244,14 @@ static int sync_one(struct log *log)
 	return r < 0 ? -EIO : 1;
 }
 
+bool log_sync_due(struct log *log)
+{
+	LOCK_GUARD(&log->lock);
+	const struct log_segment *current = log_current(log);
+
+	return log->error || (current && log_position_before(log->synced, (struct log_position){ current->seq, current->end }));
+}
+
 void log_begin_sync(struct log *log)
 {
 	lock_acquire(&log->lock);

@@ -21,6 +21,7 @@
 #define ROOM_STEP_SHARE 8                  /* of the reserve: what may be written before the disk is asked again; a byte is on disk up to three times for a while */
 #define FLUSH_LOG_BYTES (64ull << 20)      /* replayed in about a second */
 #define FLUSH_LOG_BYTES_SIM (256ull << 10)
+#define SYNC_THREADS 2u          /* a new head: its folder and the log beside it */
 #define HEADS_OPEN_MAX 256u                /* descriptors; the hard limit of a process may be as low as 4,096 */
 #define SIM_SEGMENT_SIZE (4u << 20)
 #define KV_CACHE_INIT (8ull << 20)
@@ -337,9 +338,18 @@ int store_open_sim(struct disk *disk, struct random_source *random, const uint8_
 	return 0;
 }
 
+int store_start_threads(struct store *s)
+{
+	int r = aside_new(SYNC_THREADS, &s->aside);
+	if (r == 0) heads_set_aside(s->heads, s->aside);
+	return r;
+}
+
 void store_close(struct store *s)
 {
 	if (!s) return;
+	aside_free(s->aside);
+	if (s->heads) heads_set_aside(s->heads, NULL);
 	if (s->log && log_sync(s->log) < 0) log_error("store", "the log could not be synced at the end");
 	heads_close(s->heads);
 	stage_close(s->stage);

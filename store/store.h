@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/random.h"
+#include "store/aside.h"
 #include "store/disk.h"
 #include "store/head.h"
 #include "store/kv.h"
@@ -34,6 +35,7 @@ struct store {
 	struct log *log;
 	struct stage *stage;
 	struct heads *heads;
+	struct aside *aside;            /* NULL: no threads */
 	uint8_t cluster_id[16], disk_id[16];
 	uint64_t node_id;
 	uint8_t cluster_key[32];
@@ -59,6 +61,8 @@ int store_open(const char *directory, uint64_t cache_bytes, struct store **ret_s
 /* Does the state fit the log? Asked before the state is opened for writing. 0 or -EBADMSG. */
 typedef int (*store_judge)(struct kv *state, struct log *log, const uint8_t cluster_key[32]);
 int store_open_judged(const char *directory, uint64_t cache_bytes, store_judge judge, struct store **ret_store, char *error, size_t error_size);
+/* Once, for who serves programs: syncs that belong together go on beside each other from now on. */
+int store_start_threads(struct store *store);
 void store_close(struct store *store);    /* syncs */
 /* For who works on a data directory without opening it. The lock is held while *ret_file is open; -EBUSY. */
 int store_lock(struct disk *disk, const char *directory, struct disk_file **ret_file, char *error, size_t error_size);
