@@ -348,6 +348,7 @@ void loop_free(struct loop *l)
 {
 	if (!l)
 		return;
+	spin_done(&l->spin);
 	pthread_cond_destroy(&l->idle);
 	lock_done(&l->lock);
 	free(l);
