@@ -33,9 +33,14 @@ static void set_limits(const struct launch *l)
 
 static void drop_bounding(uint64_t keep)
 {
-	for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
-		if (!(keep & BIT(capability)) && prctl(PR_CAPBSET_DROP, capability) < 0)
-			fail(LAUNCH_IDENTITY, errno, "bounding capabilities");
+	/* The kernel says EINVAL of the first that it does not have; what is kept is below that. */
+	for (int capability = 0; capability < 64; capability++) {
+		if ((keep & BIT(capability)) || prctl(PR_CAPBSET_DROP, capability) == 0)
+			continue;
+		if (errno == EINVAL && capability > CAP_WAKE_ALARM)
+			return;
+		fail(LAUNCH_IDENTITY, errno, "bounding capabilities");
+	}
 }
 
 /* What this process itself may have: the daemon may run with less than its caller. */

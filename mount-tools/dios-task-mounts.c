@@ -8,11 +8,13 @@
  *
  * The daemon's data directory is covered. A program that lies below one of the new folders is put back there, by itself. Nothing is made outside
  * of this mount name space. Changes of the machine's mounts are passed in, none are passed out (MS_SLAVE), so that the
- * machine can still unmount. */
+ * machine can still unmount. The root may be made before there is a task: then it does not hold the mount, and the daemon lets no task have
+ * it once the machine's mounts or the entries of its root have changed (tasks/task_helper.c). */
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
@@ -29,8 +31,12 @@
 static const char *const devices[] = { "null", "zero", "full", "random", "urandom", "tty" };
 #define DEVICE_COUNT (sizeof(devices) / sizeof(devices[0]))
 
-/* Detached copies of mounts, taken while the machine's root is still there. */
-struct trees { int dios, dios_path, device[DEVICE_COUNT], program; };
+/* What a task of root could change the machine with, or read its memory and keys from. */
+static struct { const char *path; bool hidden, covered; } guarded[] = {
+	{ .path = "/proc/sys" }, { .path = "/proc/sysrq-trigger" }, { .path = "/proc/irq" }, { .path = "/proc/bus" }, { .path = "/proc/fs" },
+	{ .path = "/proc/acpi" }, { .path = "/proc/scsi" },
+	{ .path = "/proc/kcore", .hidden = true }, { .path = "/proc/keys", .hidden = true }, { .path = "/proc/timer_list", .hidden = true },
+};
 
 static void __attribute__((noreturn)) fail_mount(const char *what) { fail(LAUNCH_MOUNTS, errno, what); }
 
@@ -47,6 +53,7 @@ static void attach(int tree, const char *target)
 	close(tree);
 }
 
+/* A detached copy. */
 static int copy_tree(const char *path, unsigned flags)
 {
 	return open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
@@ -96,53 +103,14 @@ static bool is_folder(const char *path)
 
 /* ---- while the machine's root is there --------------------------------------------------------------------------- */
 
-static bool begins_with(const char *path, const char *folder)
-{
-	size_t size = strlen(folder);
-	return strncmp(path, folder, size) == 0 && path[size] == '/';
-}
-
-static bool program_is_hidden(const struct launch *l)
-{
-	return l->path && (begins_with(l->path, "/tmp") || begins_with(l->path, "/var/tmp") || begins_with(l->path, "/dev"));
-}
-
-/* Found with the rights of the task's user: its place behind folders that are closed to the user must not be opened by this. */
-static int copy_program(const struct launch *l)
-{
-	gid_t groups[LAUNCH_GROUPS_MAX];
-
-	if (!program_is_hidden(l))
-		return -1;
-	for (size_t i = 0; i < l->group_count; i++)
-		groups[i] = l->groups[i];
-	if (setgroups(l->group_count, groups) < 0)
-		fail(LAUNCH_IDENTITY, errno, "groups");
-	setfsgid(l->gid);
-	setfsuid(l->uid);
-	int tree = copy_tree(l->path, 0);
-	int error = errno;
-	setfsuid(0);
-	setfsgid(0);
-	if (tree < 0)
-		fail(LAUNCH_EXECUTE, error, l->path);
-	protect(tree, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
-	return tree;
-}
-
-static void copy_trees(const struct launch *l, struct trees *t)
+static void copy_devices(int *ret_trees)
 {
 	char path[64];
 
-	t->dios = copy_tree(l->mount, 0);
-	t->dios_path = copy_tree(l->mount, 0);
-	if (t->dios < 0 || t->dios_path < 0)
-		fail_mount(l->mount);
 	for (size_t i = 0; i < DEVICE_COUNT; i++) {
 		snprintf(path, sizeof(path), "/dev/%s", devices[i]);
-		t->device[i] = copy_tree(path, 0);
+		ret_trees[i] = copy_tree(path, 0);
 	}
-	t->program = copy_program(l);
 }
 
 /* An entry of the machine's root, seen from the new one. What vanishes meanwhile, or is closed even to root, is left out. */
@@ -214,7 +182,7 @@ static void enter_root(void)
 
 /* ---- in the new root --------------------------------------------------------------------------------------------- */
 
-static void fill_dev(struct trees *t)
+static void fill_dev(const int *trees)
 {
 	static const char *const links[][2] = { { "/proc/self/fd", "/dev/fd" }, { "/proc/self/fd/0", "/dev/stdin" }, { "/proc/self/fd/1", "/dev/stdout" },
 		{ "/proc/self/fd/2", "/dev/stderr" }, { "pts/ptmx", "/dev/ptmx" } };
@@ -222,11 +190,11 @@ static void fill_dev(struct trees *t)
 
 	mount_or_fail("dios-task", "/dev", "tmpfs", MS_NOSUID, "mode=0755,size=64k");
 	for (size_t i = 0; i < DEVICE_COUNT; i++) {
-		if (t->device[i] < 0)
+		if (trees[i] < 0)
 			continue;
 		snprintf(path, sizeof(path), "/dev/%s", devices[i]);
 		make_file(path);
-		attach(t->device[i], path);
+		attach(trees[i], path);
 	}
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
 		if (symlink(links[i][0], links[i][1]) < 0)
@@ -240,63 +208,130 @@ static void fill_dev(struct trees *t)
 		rmdir("/dev/mqueue");     /* a kernel without message queues */
 }
 
-static void fill_proc(void)
+/* Again for what a module has brought since the last time. */
+static void guard_proc(void)
 {
-	/* What a task of root could change the machine with, or read its memory and keys from. */
-	static const char *const read_only[] = { "/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi" };
-	static const char *const hidden[] = { "/proc/kcore", "/proc/keys", "/proc/timer_list" };
+	for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
+		const char *path = guarded[i].path;
+		int tree = guarded[i].covered || guarded[i].hidden ? -1 : copy_tree(path, AT_RECURSIVE);
 
-	mount_or_fail("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-	for (size_t i = 0; i < sizeof(read_only) / sizeof(read_only[0]); i++) {
-		int tree = copy_tree(read_only[i], AT_RECURSIVE);
-		if (tree < 0)
-			continue;         /* not on this machine */
-		protect(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY);
-		attach(tree, read_only[i]);
+		if (tree >= 0) {
+			protect(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY);
+			attach(tree, path);
+			guarded[i].covered = true;
+		} else if (guarded[i].hidden && !guarded[i].covered && access(path, F_OK) == 0) {
+			mount_or_fail("/dev/null", path, NULL, MS_BIND, NULL);
+			guarded[i].covered = true;
+		}
 	}
-	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
-		if (access(hidden[i], F_OK) == 0)
-			mount_or_fail("/dev/null", hidden[i], NULL, MS_BIND, NULL);
 }
 
-static void fill_mount(const struct launch *l, struct trees *t)
-{
-	attach(t->dios, TASK_DIOS);
-	if (strcmp(l->mount, TASK_DIOS) == 0) {
-		close(t->dios_path);
-		return;
-	}
-	make_parents(l->mount);
-	if (!is_folder(l->mount))
-		make_folder(l->mount, 0755);
-	attach(t->dios_path, l->mount);
-}
+static bool hides(const struct launch_place *p) { return p->hidden && is_folder(p->hidden); }
 
-void arrange_mounts(const struct launch *l)
+void arrange_mounts(const struct launch_place *p)
 {
-	struct trees t;
+	int device_trees[DEVICE_COUNT];
 
 	mount_or_fail(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
-	copy_trees(l, &t);
+	umount2(p->mount, MNT_DETACH | UMOUNT_NOFOLLOW);     /* here alone; who has unmounted it meanwhile has done that already */
+	copy_devices(device_trees);
 	build_root();
 	enter_root();
-	fill_dev(&t);
+	fill_dev(device_trees);
 	mount_or_fail("dios-task", "/tmp", "tmpfs", TMPFS_FLAGS, "mode=1777");
 	if (is_folder("/var") && is_folder("/var/tmp"))
 		mount_or_fail("dios-task", "/var/tmp", "tmpfs", TMPFS_FLAGS, "mode=1777");
-	fill_proc();
-	if (t.program >= 0) {
+	mount_or_fail("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	guard_proc();
+	if (hides(p))
+		mount_or_fail("dios-task", p->hidden, "tmpfs", TMPFS_FLAGS, "mode=0700,size=4k");
+	make_parents(p->mount);
+	if (!is_folder(p->mount))
+		make_folder(p->mount, 0755);
+}
+
+/* ---- with a task ------------------------------------------------------------------------------------------------- */
+
+static bool begins_with(const char *path, const char *folder)
+{
+	size_t size = strlen(folder);
+	return strncmp(path, folder, size) == 0 && path[size] == '/';
+}
+
+static bool program_is_hidden(const struct launch *l)
+{
+	return l->path && (begins_with(l->path, "/tmp") || begins_with(l->path, "/var/tmp") || begins_with(l->path, "/dev"));
+}
+
+/* Found with the rights of the task's user: its place behind folders that are closed to the user must not be opened by this. */
+static int copy_program(const struct launch *l)
+{
+	gid_t groups[LAUNCH_GROUPS_MAX];
+
+	if (!program_is_hidden(l))
+		return -1;
+	for (size_t i = 0; i < l->group_count; i++)
+		groups[i] = l->groups[i];
+	if (setgroups(l->group_count, groups) < 0)
+		fail(LAUNCH_IDENTITY, errno, "groups");
+	setfsgid(l->gid);
+	setfsuid(l->uid);
+	int tree = copy_tree(l->path, 0);
+	int error = errno;
+	setfsuid(0);
+	setfsgid(0);
+	if (tree < 0)
+		fail(LAUNCH_EXECUTE, error, l->path);
+	protect(tree, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID);
+	return tree;
+}
+
+/* A copy that was made outside would pass its mounts out. */
+static void make_slave(int tree)
+{
+	struct mount_attr attr = { .propagation = MS_SLAVE };
+
+	if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		fail_mount("propagation");
+}
+
+/* A name space is entered at its own root, which need not be the one that this process had there. */
+static void change_namespace(int namespace, int root)
+{
+	if (setns(namespace, CLONE_NEWNS) < 0 || fchdir(root) < 0 || chroot(".") < 0)
+		fail_mount("a mount name space");
+	close(namespace);
+	close(root);
+}
+
+void complete_mounts(const struct launch_place *p, const struct launch *l, struct mount_namespaces *n)
+{
+	int own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	guard_proc();
+	change_namespace(n->outside, n->outside_root);
+	int dios = copy_tree(p->mount, 0);
+	if (dios < 0)
+		fail_mount(p->mount);
+	int program = copy_program(l);
+	change_namespace(n->own, own_root);
+	make_slave(dios);
+	make_slave(program);
+	if (program >= 0) {
 		make_parents(l->path);
 		make_file(l->path);
-		attach(t.program, l->path);
+		attach(program, l->path);
 	}
-	bool hide = l->hidden && is_folder(l->hidden);
-	if (hide)
-		mount_or_fail("dios-task", l->hidden, "tmpfs", TMPFS_FLAGS, "mode=0700,size=4k");
-	fill_mount(l, &t);
-	if (hide)
-		protect(AT_FDCWD, l->hidden, 0, MOUNT_ATTR_RDONLY);
+	attach(dios, TASK_DIOS);
+	if (strcmp(p->mount, TASK_DIOS) != 0) {
+		int again = copy_tree(TASK_DIOS, 0);
+		if (again < 0)
+			fail_mount(TASK_DIOS);
+		attach(again, p->mount);
+	}
+	if (hides(p))
+		protect(AT_FDCWD, p->hidden, 0, MOUNT_ATTR_RDONLY);
 	protect(AT_FDCWD, "/dev", 0, MOUNT_ATTR_RDONLY);
-	if (chdir(l->mount) < 0)
-		fail_mount(l->mount);
+	if (chdir(p->mount) < 0)
+		fail_mount(p->mount);
 }

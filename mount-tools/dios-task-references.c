@@ -55,8 +55,12 @@ static int find_open(const struct launch *l, const struct launch_reference *unti
 static void open_at(const struct launch *l, const struct launch_reference *r, int target, const char *what)
 {
 	int flags = (r->read && r->write ? O_RDWR : r->write ? O_WRONLY : O_RDONLY) | (r->append ? O_APPEND : 0);
-	int shared = find_open(l, r), fd = shared >= 0 ? shared : open_token(r, flags, what);
+	int shared = find_open(l, r);
 
+	/* Its place is the lowest that is free then: a second descriptor would have to be closed, which is a request to the daemon. */
+	if (shared < 0 && target < DESCRIPTOR_FIRST)
+		close(target);
+	int fd = shared >= 0 ? shared : open_token(r, flags, what);
 	if (fd == target)
 		return;
 	if (dup2(fd, target) < 0)
@@ -105,20 +109,4 @@ int open_references(const struct launch *l)
 		if (l->standard[i].token)
 			open_at(l, &l->standard[i], i, standard[i]);
 	return l->program.token ? open_program(l) : -1;
-}
-
-void close_references(const struct launch *l)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int i = 0; i < 3; i++) {
-		if (null >= 0)
-			dup2(null, i);
-		else
-			close(i);
-	}
-	if (null > 2)
-		close(null);
-	for (size_t i = 0; i < l->input_count + l->output_count; i++)
-		close(DESCRIPTOR_FIRST + (int)i);
 }

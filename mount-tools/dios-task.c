@@ -4,7 +4,6 @@
  * outer one (PR_SET_PDEATHSIG, and a look at the parent after it, for the time before), and with process 1 the kernel kills the whole name space. Only the program's end
  * ends a task: what it has left running is killed. */
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -12,81 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/error.h"
 #include "mount-tools/dios-task.h"
-
-static int daemon_socket = LAUNCH_SOCKET_FD;
-
-/* ---- talking to the daemon --------------------------------------------------------------------------------------- */
-
-void send_event(const struct launch_event *e)
-{
-	struct buffer packet;
-
-	buffer_init(&packet, LAUNCH_EVENT_MAX);
-	launch_event_encode(e, &packet);
-	/* The daemon learns from the end of the processes what an event can't tell it. */
-	if (buffer_error(&packet) == 0 && send(daemon_socket, packet.data, packet.size, MSG_NOSIGNAL) < 0 && errno == EPIPE)
-		_exit(1);
-	buffer_done(&packet);
-}
-
-void fail(enum launch_stage stage, int error, const char *what)
-{
-	send_event(&(struct launch_event){ .kind = LAUNCH_FAILED, .stage = stage, .error = error, .what = what });
-	_exit(1);
-}
-
-int await_word(const char *word)
-{
-	char received[16];
-	ssize_t n;
-
-	do
-		n = recv(daemon_socket, received, sizeof(received), 0);
-	while (n < 0 && errno == EINTR);
-	return n > 0 && (size_t)n == strlen(word) && memcmp(received, word, (size_t)n) == 0 ? 0 : -EPIPE;
-}
-
-int move_high(int fd)
-{
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, DESCRIPTOR_HIGH);
-
-	if (high < 0)
-		fail(LAUNCH_PROCESS, errno, "descriptors");
-	close(fd);
-	return high;
-}
-
-/* The texts in *l borrow from what is read here, for as long as the process lives. */
-static void read_description(struct launch *l)
-{
-	struct stat st;
-	size_t done = 0;
-
-	if (fstat(LAUNCH_DESCRIPTION_FD, &st) < 0)
-		fail(LAUNCH_READ_DESCRIPTION, errno, "");
-	if (st.st_size < 0 || st.st_size > LAUNCH_MAX)
-		fail(LAUNCH_READ_DESCRIPTION, EFBIG, "");
-	uint8_t *bytes = malloc((size_t)st.st_size + 1);
-	if (!bytes)
-		fail(LAUNCH_READ_DESCRIPTION, ENOMEM, "");
-	while (done < (size_t)st.st_size) {
-		ssize_t n = pread(LAUNCH_DESCRIPTION_FD, bytes + done, (size_t)st.st_size - done, (off_t)done);
-		if (n <= 0)
-			fail(LAUNCH_READ_DESCRIPTION, n < 0 ? errno : EIO, "");
-		done += (size_t)n;
-	}
-	int r = launch_decode((struct slice){ .data = bytes, .size = done }, l);
-	if (r < 0)
-		fail(LAUNCH_READ_DESCRIPTION, -r, "");
-	close(LAUNCH_DESCRIPTION_FD);
-}
 
 /* ---- the program ------------------------------------------------------------------------------------------------- */
 
@@ -120,74 +50,73 @@ static void execute(const struct launch *l, int program, const struct handshake 
 	fail(LAUNCH_EXECUTE, error, what);
 }
 
-static void program_main(const struct launch *l, int program, const struct handshake *h)
+/* Moving a process between groups of version 2, or all threads of one in version 1, waits until each processor has passed through the scheduler, 10 ms and more,
+ * unless somebody has just done so. The program is therefore born in the former, and in the latter moves the one thread that it has. */
+static bool is_folder(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* As fork(2). *ret_born: it is in all groups of version 2. */
+static pid_t fork_in_groups(const struct group_fds *g, bool *ret_born)
+{
+	*ret_born = false;
+	for (size_t i = 0; i < g->count && !*ret_born; i++) {
+		struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)g->fd[i] };
+		if (!is_folder(g->fd[i]))
+			continue;
+		*ret_born = true;
+		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+		if (pid >= 0)
+			return pid;
+		*ret_born = false;      /* joining it says why not */
+		break;
+	}
+	return fork();
+}
+
+static void join_groups(const struct group_fds *g, bool born)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		bool two = is_folder(g->fd[i]);
+		if (two && born)
+			continue;
+		int fd = two ? openat(g->fd[i], "cgroup.procs", O_WRONLY | O_CLOEXEC) : g->fd[i];
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			fail(LAUNCH_CGROUP, errno, two ? "of version 2" : "of version 1");
+		if (two)
+			close(fd);
+	}
+}
+
+static void groups_done(const struct group_fds *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		close(g->fd[i]);
+}
+
+static void program_main(const struct launch *l, const struct group_fds *g, bool born, const struct handshake *h)
 {
 	char open;
 
 	close(h->gate[1]);
 	close(h->executed[0]);
-	if (read(h->gate[0], &open, 1) != 1)
-		_exit(1);
+	join_groups(g, born);
+	groups_done(g);
+	int program = open_references(l);
 	if (setsid() < 0)
 		fail(LAUNCH_PROCESS, errno, "session");
 	umask(022);
 	take_identity(l);
-	send_event(&(struct launch_event){ .kind = LAUNCH_PREPARED });
-	if (await_word(LAUNCH_GO) < 0)
+	if (read(h->gate[0], &open, 1) != 1)
 		_exit(1);
+	send_event(&(struct launch_event){ .kind = LAUNCH_PREPARED });
+	receive_go();
 	execute(l, program, h);
 }
 
 /* ---- process 1 --------------------------------------------------------------------------------------------------- */
-
-/* Moving a process between groups of version 2, or all threads of one in version 1, waits until each processor has passed through the scheduler, 10 ms and more,
- * unless somebody has just done so. Process 1 is therefore born in the former (born_in: that file of a group), and in the latter moves the one thread that it has. */
-static bool is_born_in(const char *path, const char *born_in) { return born_in && strcmp(path, born_in) == 0; }
-
-static void join_cgroups(const struct launch *l, const char *born_in)
-{
-	for (size_t i = 0; i < l->cgroup_count; i++) {
-		if (is_born_in(l->cgroups[i], born_in))
-			continue;
-		_cleanup_close_ int fd = open(l->cgroups[i], O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, "0", 1) != 1)
-			fail(LAUNCH_CGROUP, errno, l->cgroups[i]);
-	}
-}
-
-/* A group that is frozen is joined by a process that has said with whom it dies. */
-static bool is_frozen(int folder)
-{
-	_cleanup_close_ int fd = openat(folder, "cgroup.freeze", O_RDONLY | O_CLOEXEC);
-	char state = '1';
-
-	return fd < 0 || read(fd, &state, 1) != 1 || state != '0';
-}
-
-/* As fork(2). *ret_born_in: where, or NULL. */
-static pid_t fork_in_cgroup(const struct launch *l, const char **ret_born_in)
-{
-	char folder[PATH_MAX];
-
-	*ret_born_in = NULL;
-	for (size_t i = 0; i < l->cgroup_count; i++) {
-		const char *slash = strrchr(l->cgroups[i], '/');
-		if (!slash || strcmp(slash, "/" CGROUP_FILE_2) != 0)
-			continue;
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - l->cgroups[i]), l->cgroups[i]);
-		_cleanup_close_ int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || is_frozen(fd))
-			break;
-		struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)fd };
-		*ret_born_in = l->cgroups[i];
-		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
-		if (pid >= 0)
-			return pid;
-		*ret_born_in = NULL;      /* joining it says why not */
-		break;
-	}
-	return fork();
-}
 
 /* How the program ended; orphans of the task that end before it are reaped on the way. */
 static int wait_for(pid_t program)
@@ -230,30 +159,30 @@ static void die_with_parent(int parent_fd)
 	close(parent_fd);
 }
 
-static void init_main(const struct launch *l, int parent_fd, const char *born_in)
+static void init_main(const struct launch_place *p, int parent_fd, struct mount_namespaces *n)
 {
 	struct usage_counters counters;
 	struct launch_event ended = { .kind = LAUNCH_EXITED };
 	struct launch_usage before;
+	struct group_fds groups;
 	struct handshake h;
+	struct launch l;
+	bool born;
 
 	die_with_parent(parent_fd);
-	join_cgroups(l, born_in);
-	arrange_mounts(l);
-	daemon_socket = move_high(daemon_socket);
-	int program = open_references(l);
+	arrange_mounts(p);
+	receive_begin(&l, &groups);
+	complete_mounts(p, &l, n);
 	handshake_open(&h);
 	usage_of_self(&before);
-	pid_t pid = fork();
+	pid_t pid = fork_in_groups(&groups, &born);
 	if (pid < 0)
 		fail(LAUNCH_PROCESS, errno, "fork");
 	if (pid == 0)
-		program_main(l, program, &h);
+		program_main(&l, &groups, born, &h);
 	/* The task must not look into this process, which knows the daemon's socket. */
 	prctl(PR_SET_DUMPABLE, 0);
-	close_references(l);
-	if (program >= 0)
-		close(program);
+	groups_done(&groups);
 	close(h.gate[0]);
 	close(h.executed[1]);
 	counters_open(&counters, pid);
@@ -307,30 +236,44 @@ static void wait_outside(pid_t init, int keeper_fd)
 	_exit(1);
 }
 
+static int open_high(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		fail(LAUNCH_NAMESPACES, errno, path);
+	return move_high(fd);
+}
+
 int main(void)
 {
-	struct launch l;
+	struct mount_namespaces n;
+	struct launch_place p;
 
 	signal(SIGPIPE, SIG_DFL);
-	read_description(&l);
-	if (fcntl(LAUNCH_SOCKET_FD, F_SETFD, FD_CLOEXEC) < 0)
-		_exit(1);
-	int keeper = l.kept ? (int)syscall(SYS_pidfd_open, l.parent, 0) : -1;
-	if (l.kept ? keeper < 0 : prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || (uint32_t)getppid() != l.parent)
-		_exit(1);
-	if (await_word(LAUNCH_BEGIN) < 0)
+	receive_place(&p);
+	int keeper = p.kept ? (int)syscall(SYS_pidfd_open, p.parent, 0) : -1;
+	if (p.kept ? keeper < 0 : prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || (uint32_t)getppid() != p.parent)
 		_exit(1);
 	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	if (self < 0)
 		fail(LAUNCH_PROCESS, errno, "pidfd_open");
+	n.outside = open_high("/proc/self/ns/mnt", O_RDONLY);
+	n.outside_root = open_high("/", O_PATH | O_DIRECTORY);
 	if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID) < 0)
 		fail(LAUNCH_NAMESPACES, errno, "");
-	const char *born_in;
-	pid_t init = fork_in_cgroup(&l, &born_in);
+	n.own = open_high("/proc/self/ns/mnt", O_RDONLY);
+	pid_t init = fork();
 	if (init < 0)
 		fail(LAUNCH_PROCESS, errno, "fork");
-	if (init == 0)
-		init_main(&l, self, born_in);
+	if (init == 0) {
+		if (keeper >= 0)
+			close(keeper);
+		init_main(&p, self, &n);
+	}
 	close(self);
+	close(n.outside);
+	close(n.outside_root);
+	close(n.own);
 	wait_outside(init, keeper);
 }

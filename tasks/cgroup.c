@@ -15,6 +15,7 @@
 #define TEXT_MAX 65536u
 #define CLEAR_WAIT_MS 1000
 #define CPU_PERIOD_US 100000u
+#define THREADS_FILE "tasks"      /* of version 1: a process is moved by it while it has one thread, without the wait that cgroup.procs costs */
 
 enum part { PART_FREEZER, PART_MEMORY, PART_CPU, PART_COUNT };
 
@@ -305,22 +306,26 @@ int cgroup_make(struct cgroups *g, const char *name, struct cgroup_bounds *bound
 	return 0;
 }
 
-size_t cgroup_files(const struct cgroups *g, const char *name, const struct cgroup_bounds *bounds, path_text *paths)
+int cgroup_open(const struct cgroups *g, const char *name, const struct cgroup_bounds *bounds, int *ret_fds, size_t *ret_count)
 {
-	path_text folder, path;
-	size_t count = 0;
+	path_text paths[PART_COUNT], folder;
 
+	*ret_count = 0;
 	for (int part = 0; part < PART_COUNT; part++) {
-		bool known = false;
-		const char *file = g->part[part].version == 1 ? CGROUP_FILE_1 : CGROUP_FILE_2;
-		if (!part_used(g, part, bounds) || !folder_of(g, part, name, folder) || !join(path, folder, file))
+		bool known = false, one = g->part[part].version == 1;
+		char *path = paths[*ret_count];
+		if (!part_used(g, part, bounds) || !folder_of(g, part, name, folder) || !join(path, folder, one ? THREADS_FILE : "."))
 			continue;
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < *ret_count; i++)
 			known |= strcmp(paths[i], path) == 0;
-		if (!known)
-			memcpy(paths[count++], path, sizeof(path));
+		if (known)
+			continue;
+		ret_fds[*ret_count] = open(path, one ? O_WRONLY | O_CLOEXEC : O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (ret_fds[*ret_count] < 0)
+			return -errno;
+		++*ret_count;
 	}
-	return count;
+	return 0;
 }
 
 int cgroup_freeze(struct cgroups *g, const char *name, bool freeze)

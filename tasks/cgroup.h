@@ -26,9 +26,9 @@ bool cgroups_can_freeze(const struct cgroups *g);
 /* A task's folders. name: a file name. The bounds are 0 or what is asked for; whether they are kept is returned. */
 struct cgroup_bounds { uint64_t memory_bytes; uint32_t cpu_percent; bool memory_kept, cpu_kept; };
 int cgroup_make(struct cgroups *g, const char *name, struct cgroup_bounds *bounds);
-/* The files that its first process writes its id to; count of them, at most LAUNCH_CGROUPS_MAX. Each path[] has CGROUP_PATH_MAX bytes. They
- * are known before the folders are made. */
-size_t cgroup_files(const struct cgroups *g, const char *name, const struct cgroup_bounds *bounds, char (*paths)[CGROUP_PATH_MAX]);
+/* Opens what its program joins them by, for the caller to close: of version 2 the folder, in which the program is born; of version 1 the file to which it
+ * writes "0". Of each hierarchy one, at most LAUNCH_CGROUPS_MAX; those that are open already are counted where it fails. */
+int cgroup_open(const struct cgroups *g, const char *name, const struct cgroup_bounds *bounds, int *ret_fds, size_t *ret_count);
 int cgroup_freeze(struct cgroups *g, const char *name, bool freeze);      /* -EOPNOTSUPP */
 /* What memory controllers know; LAUNCH_UNKNOWN. */
 void cgroup_usage(const struct cgroups *g, const char *name, uint64_t *ret_page_cache, uint64_t *ret_out_of_memory);

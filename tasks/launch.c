@@ -4,11 +4,40 @@
 
 #include "tasks/launch.h"
 
-#define VERSION 2u
+#define VERSION 3u
 #define EVENT_VERSION 1u       /* a task that was begun by an earlier release speaks to the next */
 #define TOKEN_TEXT_LONGEST 1000u
 #define PATH_LONGEST PATH_MAX
 #define REFERENCE_SIZE 40u       /* bytes at least, encoded */
+
+void launch_place_encode(const struct launch_place *p, struct buffer *out)
+{
+	put_number(out, VERSION);
+	put_text(out, p->mount);
+	put_optional_text(out, p->hidden);
+	put_number(out, p->parent);
+	put_number(out, p->kept);
+}
+
+int launch_place_decode(struct slice bytes, struct launch_place *ret_place)
+{
+	struct cursor c = cursor_of(bytes);
+	struct launch_place p = { 0 };
+	uint64_t version = take_number(&c, UINT64_MAX);
+
+	if (!c.error && version != VERSION)
+		return -ENOTSUP;
+	p.mount = take_text(&c, PATH_LONGEST);
+	p.hidden = take_optional_text(&c, PATH_LONGEST);
+	p.parent = (uint32_t)take_number(&c, INT32_MAX);
+	p.kept = take_flag(&c);
+	if (p.mount[0] != '/' || (p.hidden && p.hidden[0] != '/'))
+		cursor_fail(&c, -EBADMSG);
+	int r = cursor_end(&c);
+	if (r == 0)
+		*ret_place = p;
+	return r;
+}
 
 static void put_reference(struct buffer *out, const struct launch_reference *r)
 {
@@ -88,8 +117,6 @@ static void take_identity(struct cursor *c, struct launch *l)
 void launch_encode(const struct launch *l, struct buffer *out)
 {
 	put_number(out, VERSION);
-	put_text(out, l->mount);
-	put_optional_text(out, l->hidden);
 	put_text(out, l->task);
 	put_reference(out, &l->program);
 	put_optional_text(out, l->path);
@@ -100,17 +127,10 @@ void launch_encode(const struct launch *l, struct buffer *out)
 	for (size_t i = 0; i < 3; i++)
 		put_reference(out, &l->standard[i]);
 	put_identity(out, l);
-	put_number(out, l->cgroup_count);
-	for (size_t i = 0; i < l->cgroup_count; i++)
-		put_text(out, l->cgroups[i]);
-	put_number(out, l->parent);
-	put_number(out, l->kept);
 }
 
 static void take_launch(struct cursor *c, struct launch *l)
 {
-	l->mount = take_text(c, PATH_LONGEST);
-	l->hidden = take_optional_text(c, PATH_LONGEST);
 	l->task = take_text(c, NAME_MAX);
 	l->program = take_reference(c);
 	l->path = take_optional_text(c, LAUNCH_MAX);
@@ -121,12 +141,7 @@ static void take_launch(struct cursor *c, struct launch *l)
 	for (size_t i = 0; i < 3; i++)
 		l->standard[i] = take_reference(c);
 	take_identity(c, l);
-	l->cgroup_count = take_count(c, LAUNCH_CGROUPS_MAX, 9);
-	for (size_t i = 0; i < l->cgroup_count; i++)
-		l->cgroups[i] = take_text(c, PATH_LONGEST);
-	l->parent = (uint32_t)take_number(c, INT32_MAX);
-	l->kept = take_flag(c);
-	if (l->mount[0] != '/' || (l->hidden && l->hidden[0] != '/') || (l->program.token != NULL) == (l->path != NULL))
+	if ((l->program.token != NULL) == (l->path != NULL))
 		cursor_fail(c, -EBADMSG);
 }
 

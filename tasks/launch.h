@@ -1,33 +1,33 @@
-/* What the daemon and dios-task say to each other: the description of a task that is to be started, and what became of it.
+/* What the daemon and dios-task say to each other: where a task is to be made, what it is to be, and what became of it.
  *
- * The description is a memfd at LAUNCH_DESCRIPTION_FD, so that writing it never waits. Events come over a SOCK_SEQPACKET socket at
- * LAUNCH_SOCKET_FD, one a packet; the kernel puts the sender's process id beside each, as the daemon sees it. Two packets go the other
- * way. LAUNCH_BEGIN: the daemon knows the process as the task's by now, so that the task's tokens open for it. LAUNCH_GO: the process that will be
- * the program, prepared by now, waits for it, so that a gang starts all or none, and a task that is paused before it runs does not run.
+ * All over a SOCK_SEQPACKET socket at LAUNCH_SOCKET_FD. The daemon sends three packets. The place (struct launch_place): what is the same for all tasks of
+ * a mount. By it dios-task makes name spaces and root, whether there is a task for them already or not (tasks/task_helper.c). LAUNCH_BEGIN, with
+ * descriptors: the description (struct launch) in a memfd, so that sending it never waits, and the task's control groups. The daemon knows the process as the
+ * task's by then, so that the task's tokens open for it. LAUNCH_GO: the process that will be the program, prepared by now, waits for it, so that
+ * a gang starts all or none, and a task that is paused before it runs does not run. Events come back, one a packet; the kernel puts the
+ * sender's process id beside each, as the daemon sees it.
  *
  *   dios-task (outer)                  init, process 1 of the task         program
- *   waits for BEGIN,
- *   unshares, forks init          ->   joins the control groups,
- *   waits for it                       arranges mounts, opens references,
- *                                      forks the program              ->   drops privileges, says PREPARED, waits for GO, executes
+ *   unshares, forks init          ->   arranges mounts, waits for BEGIN,
+ *   waits for it                       attaches the mount, forks the
+ *                                      program                        ->   joins the control groups, opens references,
+ *                                                                          drops privileges, says PREPARED, waits for GO, executes
  *                                      says RUNNING when it has executed
  *                                      reaps; says EXITED when the program has ended and all others are dead
- *   any of them says FAILED with the step and the errno, and exits */
+ *   any of them says FAILED with the step and the errno, and exits. Without the daemon's end of the socket, none waits for a task. */
 #ifndef DIOS_TASKS_LAUNCH_H
 #define DIOS_TASKS_LAUNCH_H
 
 #include <sys/resource.h>
 #include "tasks/codec.h"
 
-#define LAUNCH_DESCRIPTION_FD 3
-#define LAUNCH_SOCKET_FD 4
-#define CGROUP_FILE_1 "tasks"          /* of version 1, one thread; a process is moved by it while it has no other */
-#define CGROUP_FILE_2 "cgroup.procs"
+#define LAUNCH_SOCKET_FD 3
 #define LAUNCH_MAX (2u << 20)              /* bytes of a description: arguments, environment and 515 tokens of up to 1,000 characters */
 #define LAUNCH_REFERENCES_MAX 256u         /* inputs; outputs */
 #define LAUNCH_GROUPS_MAX 64u
 #define LAUNCH_TEXTS_MAX 131072u           /* arguments, or settings of the environment: each takes 9 bytes at least */
 #define LAUNCH_CGROUPS_MAX 4u
+#define LAUNCH_PLACE_MAX 8448u             /* bytes: two paths of 4,096 */
 #define LAUNCH_EVENT_MAX 512u              /* bytes */
 #define LAUNCH_BEGIN "begin"
 #define LAUNCH_GO "go"
@@ -41,9 +41,17 @@ struct launch_reference {
 
 struct launch_limit { uint64_t soft, hard; };
 
-struct launch {
+struct launch_place {
 	const char *mount;                 /* absolute */
-	const char *hidden;                /* a folder that the task must not see; NULL: none */
+	const char *hidden;                /* a folder that no task must see; NULL: none */
+	uint32_t parent;                   /* process id of whom the task dies with: the daemon that starts it, or */
+	bool kept;                         /* a process that outlives daemons: the holder */
+};
+
+void launch_place_encode(const struct launch_place *p, struct buffer *out);
+int launch_place_decode(struct slice bytes, struct launch_place *ret_place);      /* borrows; -EBADMSG; -ENOTSUP: of another version */
+
+struct launch {
 	const char *task;                  /* its name in text */
 	struct launch_reference program;   /* token NULL: path */
 	const char *path;
@@ -56,10 +64,6 @@ struct launch {
 	uint64_t capabilities;             /* the most that it may keep, as bits */
 	struct launch_limit limits[RLIM_NLIMITS];
 	size_t limit_count;                /* 0: the daemon's own */
-	const char *cgroups[LAUNCH_CGROUPS_MAX];   /* files of its groups: CGROUP_FILE_1 or _2 in each */
-	size_t cgroup_count;
-	uint32_t parent;                   /* process id of whom the task dies with: the daemon that starts it, or */
-	bool kept;                         /* a process that outlives daemons: the holder */
 };
 
 void launch_encode(const struct launch *l, struct buffer *out);

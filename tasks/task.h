@@ -81,6 +81,9 @@ struct task {
 	struct task_stats end_stats;
 };
 
+/* A process dios-task (task_helper.c): the outer one, and the socket to all that come of it. */
+struct helper { pid_t pid; int fd /* pidfd */, socket; };
+
 struct member { pid_t helper; uint64_t pid_namespace; struct name name; };
 
 struct tasks {
@@ -101,6 +104,9 @@ struct tasks {
 	char (*left)[NAME_TEXT_SIZE + 1];     /* control groups still to be removed */
 	size_t left_count, left_capacity;
 	int64_t tell_boot_ns;                 /* when ends are told again */
+	struct { bool wanted, there, stale; struct helper helper; int64_t made_boot_ns; int mounts_fd, root_fd; /* -1 */ } spare;
+	int *leaving;                         /* pidfds of processes whose task has ended, or that never had one */
+	size_t leaving_count, leaving_capacity;
 
 	struct lock member_lock;
 	struct member *members;
@@ -138,6 +144,16 @@ void task_keep_processes(struct task *task);                  /* before they may
 void task_save(struct task *task);                            /* something has changed that outlives the daemon */
 void task_unkeep(struct task *task);                          /* its end is recorded */
 void task_page_done(struct task *task);
+
+/* task_helper.c. Tags of events, as inode numbers: there are none so large. */
+#define HELPERS UINT64_MAX
+#define HELPERS_STALE (UINT64_MAX - 1)    /* t->spare.stale is to be set */
+int helper_take(struct tasks *t, struct helper *ret_helper);  /* one that waits to be told to begin: the caller's */
+int helper_begin(const struct task *task);                    /* its own is told; -EPIPE: it has ended */
+void helper_leave(struct tasks *t, int fd);                   /* takes the pidfd of one that ends by itself, or has; -1 ok */
+void helpers_collect(struct tasks *t);
+int helpers_advance(struct tasks *t);                         /* milliseconds until there is something to do, or -1 */
+void helpers_unwatch(struct tasks *t);
 
 /* task_start.c */
 int task_watch_processes(struct task *task);

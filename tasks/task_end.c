@@ -238,8 +238,6 @@ static void part_from_processes(struct task *task)
 
 	if (task->helper)
 		member_remove(t, task->helper);
-	if (task->helper_fd >= 0)
-		epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, task->helper_fd, NULL);
 	if (task->socket >= 0)
 		epoll_ctl(t->epoll_fd, EPOLL_CTL_DEL, task->socket, NULL);
 	task->helper = task->program = task->init = 0;
@@ -274,6 +272,7 @@ void task_end(struct task *task)
 	counter_add(&tasks_ended, 1);
 	counter_add(&tasks_failed, task->end_state != TASK_EXITED);
 	cgroup_leave(t, task->text);
+	helper_leave(t, TAKE_FD(task->helper_fd));
 	if (r < 0 && !t->stopping)
 		tell_later(task);
 	else

@@ -17,7 +17,6 @@ struct run {
 	struct launch launch;              /* the same */
 	struct minted *minted;             /* room for as many as there are references: texts stay where they are */
 	size_t minted_count;
-	char cgroups[LAUNCH_CGROUPS_MAX][CGROUP_PATH_MAX];
 	char **settings;                   /* of the environment, made here: owned */
 };
 

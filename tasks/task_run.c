@@ -110,17 +110,9 @@ static int copy_arguments(const struct task_request *q, const char ***ret_argume
 static void fill_launch(struct run *run)
 {
 	struct launch *l = &run->launch;
-	struct tasks *t = run->tasks;
 
-	l->mount = t->mount;
-	l->hidden = t->hidden;
 	l->task = run->task->text;
 	l->path = run->request->path;
-	l->kept = t->keeper.keep != NULL;
-	l->parent = (uint32_t)(l->kept ? t->keeper.pid : getpid());
-	l->cgroup_count = cgroup_files(t->cgroups, run->task->text, &run->task->bounds, run->cgroups);
-	for (size_t i = 0; i < l->cgroup_count; i++)
-		l->cgroups[i] = run->cgroups[i];
 }
 
 static void fill_spec(struct run *run)

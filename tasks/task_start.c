@@ -1,112 +1,19 @@
-/* From a task that is ready to one that runs: control group, description, dios-task, and what its processes say.
- *
- * Only the tasks' own thread starts processes: where nobody keeps them, they die with the thread that made them (PR_SET_PDEATHSIG). */
-#include <fcntl.h>
+/* From a task that is ready to one that runs: control group, dios-task, and what its processes say. */
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "base/fault.h"
 #include "base/log.h"
 #include "tasks/process.h"
 #include "tasks/task.h"
 
-#define HIGH_FD 16            /* above the numbers that dios-task finds its descriptors at */
 #define STATUS_NOT_FOUND (127 << 8)
 #define STATUS_NOT_STARTED (126 << 8)
 
 /* ---- starting ---------------------------------------------------------------------------------------------------- */
-
-static int move_high(int *fd)
-{
-	int high = fcntl(*fd, F_DUPFD_CLOEXEC, HIGH_FD);
-
-	if (high < 0)
-		return -errno;
-	close(*fd);
-	*fd = high;
-	return 0;
-}
-
-static int make_description(const struct buffer *bytes, int *ret_fd)
-{
-	_cleanup_close_ int fd = memfd_create("dios-task", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	for (size_t done = 0; done < bytes->size;) {
-		ssize_t n = write(fd, bytes->data + done, bytes->size - done);
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
-	}
-	int r = move_high(&fd);
-	if (r == 0)
-		*ret_fd = TAKE_FD(fd);
-	return r;
-}
-
-static int make_socket(int *ret_own, int *ret_other)
-{
-	int ends[2], on = 1, r = 0;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return -errno;
-	if (setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
-		r = -errno;
-	if (r == 0)
-		r = move_high(&ends[1]);
-	if (r < 0) {
-		close(ends[0]);
-		close(ends[1]);
-		return r;
-	}
-	*ret_own = ends[0];
-	*ret_other = ends[1];
-	return 0;
-}
-
-/* A process with nothing of the daemon's: no descriptors, signals as at boot, no environment. */
-static int spawn(const char *path, int description, int socket, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	char *const argv[] = { (char *)(uintptr_t)"dios-task", NULL }, *const environment[] = { NULL };
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	int r = posix_spawn_file_actions_init(&actions);
-	if (r == 0 && (r = posix_spawnattr_init(&attributes)) != 0)
-		posix_spawn_file_actions_destroy(&actions);
-	if (r != 0)
-		return -r;
-	for (int fd = 0; r == 0 && fd < 3; fd++)
-		r = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd == 0 ? O_RDONLY : O_WRONLY, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, description, LAUNCH_DESCRIPTION_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, socket, LAUNCH_SOCKET_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(&actions, LAUNCH_SOCKET_FD + 1);
-	if (r == 0)
-		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(&attributes, &none);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(&attributes, &all);
-	if (r == 0)
-		r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
 
 static int watch_fd(struct task *task, int fd)
 {
@@ -120,49 +27,38 @@ int task_watch_processes(struct task *task)
 	return r < 0 ? r : watch_fd(task, task->socket);
 }
 
-/* The process is there from here on: it is waited for, whatever else goes wrong. */
-static int take_helper(struct task *task, pid_t pid)
-{
-	struct tasks *t = task->tasks;
-
-	task->helper = pid;
-	task->helper_fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	int r = task->helper_fd < 0 ? -errno : member_add(t, pid, &task->name);
-	if (r == 0)
-		r = task_watch_processes(task);
-	if (r == 0)
-		return 0;
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);     /* it has done nothing yet: this ends at once */
-	member_remove(t, pid);
-	task->helper = 0;
-	return r;
-}
-
+/* It is told to begin when it is known as the task's: only then do the task's tokens open for it. A daemon that dies before that is written down leaves a
+ * process that the next one kills: it has executed nothing, for that it needs the word to go. */
 static int start_process(struct task *task)
 {
 	struct tasks *t = task->tasks;
-	_cleanup_close_ int description = -1, other = -1;
-	pid_t pid;
-	int r = make_description(&task->launch, &description);
+	struct helper h;
+	int r = helper_take(t, &h);
 
-	if (r == 0)
-		r = make_socket(&task->socket, &other);
 	if (r < 0)
 		return r;
-	r = spawn(t->helper, description, other, &pid);
-	if (r < 0)
+	task->socket = h.socket;
+	r = member_add(t, h.pid, &task->name);
+	if (r < 0) {
+		helper_leave(t, h.fd);     /* it ends with its socket */
 		return r;
-	r = take_helper(task, pid);
+	}
+	task->helper = h.pid;
+	task->helper_fd = h.fd;
+	r = task_watch_processes(task);
 	if (r == 0) {
 		task_keep_processes(task);
-		task->phase = PHASE_STARTING;
-		task_save(task);
+		r = helper_begin(task);
 	}
-	/* No token of the task opens for a process that is not known as the task's: only now may it begin. */
-	if (r == 0 && send(task->socket, LAUNCH_BEGIN, sizeof(LAUNCH_BEGIN) - 1, MSG_NOSIGNAL) < 0)
-		log_debug("tasks", "a helper has ended already pid=%d", (int)pid);     /* its end will be seen */
-	return r;
+	if (r == -EPIPE) {
+		log_debug("tasks", "a helper has ended already pid=%d", (int)h.pid);     /* its end will be seen */
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	task->phase = PHASE_STARTING;
+	task_save(task);
+	return 0;
 }
 
 void task_start(struct task *task)
@@ -317,16 +213,14 @@ static void receive_all(struct task *task)
 
 void task_events(struct task *task)
 {
-	siginfo_t info = { 0 };
+	struct pollfd end = { .fd = task->helper_fd, .events = POLLIN };
 
 	if (task->phase == PHASE_WAITING || task->over)
 		return;
-	/* First whether they have ended: then all they said is there. Whoever was started by an earlier daemon is buried by the holder. */
-	struct pollfd end = { .fd = task->helper_fd, .events = POLLIN };
+	/* First whether they have ended: then all they said is there. Process 1 says how the program ended when all others are dead: what it and the outer one
+	 * still have to do, taking down their name spaces, nobody needs to wait for. */
 	bool ended = poll(&end, 1, 0) == 1;
-	if (ended)
-		waitid(P_PIDFD, (id_t)task->helper_fd, &info, WEXITED | WNOHANG);
 	receive_all(task);
-	if (ended)
+	if (ended || task->exited)
 		task_end(task);
 }

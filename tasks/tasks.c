@@ -69,6 +69,7 @@ static int handle(struct tasks *t, const struct epoll_event *events, int count)
 
 		if (events[i].data.u64 == WAKE)
 			eventfd_read(t->wake_fd, &n);
+		t->spare.stale |= events[i].data.u64 == HELPERS_STALE;
 		if (task)
 			task_events(task);
 	}
@@ -76,7 +77,9 @@ static int handle(struct tasks *t, const struct epoll_event *events, int count)
 		stop_all(t);
 	task_wait_advance(t);
 	cgroups_retry(t);
-	return sooner(sooner(kill_overdue(t), ends_retry(t)), t->left_count > 0 ? RETRY_MS : -1);
+	int due = sooner(kill_overdue(t), ends_retry(t));
+	due = sooner(due, helpers_advance(t));
+	return sooner(due, t->left_count > 0 ? RETRY_MS : -1);
 }
 
 /* Stopping ends when all have ended and nothing of them is left, or when it has taken too long. */
@@ -91,7 +94,7 @@ static bool stopped(struct tasks *t, int64_t *deadline_ns)
 		*deadline_ns = now + STOP_WAIT_NS;
 	if (now >= *deadline_ns)
 		give_up(t);
-	return (!t->table && t->left_count == 0) || now >= *deadline_ns;
+	return (!t->table && t->left_count == 0 && t->leaving_count == 0) || now >= *deadline_ns;
 }
 
 static void *thread_main(void *arg)
@@ -156,6 +159,10 @@ static void tasks_free(struct tasks *t)
 	free(t->ended);
 	free(t->recorded.inos);
 	free(t->left);
+	for (size_t i = 0; i < t->leaving_count; i++)
+		close(t->leaving[i]);
+	free(t->leaving);
+	helpers_unwatch(t);
 	free(t->members);
 	free(t->mount);
 	free(t->helper);
@@ -172,7 +179,7 @@ int tasks_open(struct objects *os, const struct tasks_options *options, struct t
 	t->objects = os;
 	t->clock = cluster_clock(objects_cluster(os));
 	t->keeper = options->keeper;
-	t->epoll_fd = t->wake_fd = -1;
+	t->epoll_fd = t->wake_fd = t->spare.mounts_fd = t->spare.root_fd = -1;
 	lock_init(&t->lock, "tasks", LOCK_TASKS);
 	lock_init(&t->member_lock, "members of tasks", LOCK_LEAF);
 	int r = copy_paths(t, options);

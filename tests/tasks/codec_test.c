@@ -92,9 +92,9 @@ static struct launch sample_launch(void)
 	static const char *arguments[] = { "prog", NULL }, *environment[] = { "DIOS_INPUTS=3", NULL };
 	static struct launch_reference inputs[1] = { { .token = "abc", .read = true, .consume = true } },
 		outputs[1] = { { .token = "def", .write = true, .append = true } };
-	struct launch l = { .mount = "/dios", .hidden = "/var/lib/dios", .task = "name", .program = { .token = "p", .read = true }, .arguments = arguments,
+	struct launch l = { .task = "name", .program = { .token = "p", .read = true }, .arguments = arguments,
 		.environment = environment, .inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 1, .uid = 1000, .gid = 1001,
-		.groups = { 4, 24 }, .group_count = 2, .capabilities = 0xff, .limit_count = 2, .cgroups = { "/a", "/b" }, .cgroup_count = 2, .parent = 77, .kept = true };
+		.groups = { 4, 24 }, .group_count = 2, .capabilities = 0xff, .limit_count = 2 };
 
 	l.limits[1] = (struct launch_limit){ .soft = 5, .hard = UINT64_MAX };
 	l.standard[1] = (struct launch_reference){ .token = "def", .write = true };
@@ -110,10 +110,9 @@ static void launch_round_trip(void)
 	buffer_init(&bytes, LAUNCH_MAX);
 	launch_encode(&in, &bytes);
 	is_int(launch_decode(slice_of(&bytes), &out), 0, "a launch description is read");
-	ok(strcmp(out.mount, "/dios") == 0 && strcmp(out.hidden, "/var/lib/dios") == 0 && out.path == NULL, "its paths");
+	ok(strcmp(out.task, "name") == 0 && strcmp(out.program.token, "p") == 0 && out.path == NULL, "its name and its program");
 	ok(out.inputs[0].consume && out.inputs[0].read && !out.inputs[0].write && strcmp(out.outputs[0].token, "def") == 0, "its references");
 	ok(out.uid == 1000 && out.gid == 1001 && out.group_count == 2 && out.groups[1] == 24 && out.limits[1].hard == UINT64_MAX, "its identity");
-	ok(out.cgroup_count == 2 && strcmp(out.cgroups[1], "/b") == 0 && out.parent == 77 && out.kept, "its control groups");
 	launch_done(&out);
 	for (size_t n = 0; n < bytes.size; n++) {
 		uint8_t *copy = malloc(n ? n : 1);
@@ -135,21 +134,19 @@ static void launch_refused(void)
 {
 	_cleanup_buffer_ struct buffer bytes;
 	struct launch l, out;
-	struct { const char *what; struct launch launch; } bad[5];
+	struct { const char *what; struct launch launch; } bad[4];
 
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 4; i++)
 		bad[i].launch = sample_launch();
-	bad[0].what = "a mount that is no absolute path";
-	bad[0].launch.mount = "dios";
+	bad[0].what = "a user id that is none";
+	bad[0].launch.uid = UINT32_MAX;
 	bad[1].what = "a program and a path";
 	bad[1].launch.path = "/bin/true";
 	bad[2].what = "neither program nor path";
 	bad[2].launch.program.token = NULL;
 	bad[3].what = "an input without a token";
 	bad[3].launch.inputs = calloc(1, sizeof(struct launch_reference));
-	bad[4].what = "a user id that is none";
-	bad[4].launch.uid = UINT32_MAX;
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		buffer_init(&bytes, LAUNCH_MAX);
 		launch_encode(&bad[i].launch, &bytes);
 		is_int(launch_decode(slice_of(&bytes), &out), -EBADMSG, "%s is refused", bad[i].what);
@@ -159,9 +156,7 @@ static void launch_refused(void)
 	/* A count that the bytes cannot hold allocates nothing. */
 	l = sample_launch();
 	buffer_init(&bytes, LAUNCH_MAX);
-	put_number(&bytes, 2);
-	put_text(&bytes, l.mount);
-	put_optional_text(&bytes, NULL);
+	put_number(&bytes, 3);
 	put_text(&bytes, l.task);
 	put_optional_text(&bytes, "p");
 	for (int i = 0; i < 4; i++)
@@ -169,6 +164,27 @@ static void launch_refused(void)
 	put_optional_text(&bytes, NULL);
 	put_number(&bytes, LAUNCH_TEXTS_MAX);
 	is_int(launch_decode(slice_of(&bytes), &out), -EBADMSG, "so is a count that its bytes cannot hold");
+}
+
+static void places(void)
+{
+	struct launch_place in = { .mount = "/dios", .hidden = "/var/lib/dios", .parent = 77, .kept = true }, out;
+	_cleanup_buffer_ struct buffer bytes;
+	size_t refused = 0;
+
+	buffer_init(&bytes, LAUNCH_PLACE_MAX);
+	launch_place_encode(&in, &bytes);
+	is_int(launch_place_decode(slice_of(&bytes), &out), 0, "a place is read");
+	ok(strcmp(out.mount, "/dios") == 0 && strcmp(out.hidden, "/var/lib/dios") == 0 && out.parent == 77 && out.kept, "with what it says");
+	for (size_t n = 0; n < bytes.size; n++)
+		refused += launch_place_decode((struct slice){ .data = bytes.data, .size = n }, &out) < 0;
+	is_int(refused, bytes.size, "each cut one is refused");
+	bytes.data[7]++;
+	is_int(launch_place_decode(slice_of(&bytes), &out), -ENOTSUP, "another version is refused as such");
+	in.mount = "dios";
+	buffer_reset(&bytes);
+	launch_place_encode(&in, &bytes);
+	is_int(launch_place_decode(slice_of(&bytes), &out), -EBADMSG, "a mount that is no absolute path is refused");
 }
 
 static void events(void)
@@ -209,6 +225,7 @@ int main(void)
 	spec_hostile();
 	launch_round_trip();
 	launch_refused();
+	places();
 	events();
 	return done_testing();
 }
