@@ -112,6 +112,8 @@ int ioctl_create(struct ioctl_context *c, const void *in, void *out, size_t *ret
 	if (r < 0)
 		return r;
 	r = object_create(c->mount->objects, &create, 0, &kept, &a);
+	if (objects_make_room(c->mount->objects, r))
+		r = object_create(c->mount->objects, &create, 0, &kept, &a);
 	if (r == -EEXIST && (request->flags & DIOS_EXISTING)) {
 		r = find_existing(c, request, &create, &a);
 		if (r == 0)
@@ -138,12 +140,17 @@ static void undo(const struct ioctl_context *c, const struct command_create *cre
 
 static int create_with_bytes(const struct ioctl_context *c, struct reference *from, const struct command_create *create, struct attributes *ret)
 {
+	struct objects *os = c->mount->objects;
 	struct reference *to;
-	int r = object_create(c->mount->objects, create, RIGHT_WRITE, &to, ret);
+	int r = object_create(os, create, RIGHT_WRITE, &to, ret);
 
+	if (objects_make_room(os, r))
+		r = object_create(os, create, RIGHT_WRITE, &to, ret);
 	if (r < 0)
 		return r;
 	r = reference_clone(from, to);
+	if (objects_make_room(os, r))
+		r = reference_clone(from, to);
 	if (r == 0)
 		return ioctl_keep_created(c, to);
 	undo(c, create, ret);

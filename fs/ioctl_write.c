@@ -139,7 +139,7 @@ static int commit_stream(struct ioctl_context *c, const struct dios_ioctl_commit
 	return n == -EAGAIN ? ioctl_wait(c, w->flags) : n < 0 ? (int)n : 0;
 }
 
-static int commit(struct ioctl_context *c, const struct dios_ioctl_commit_write *w, const void *data, uint64_t *ret_version)
+static int commit_once(struct ioctl_context *c, const struct dios_ioctl_commit_write *w, const void *data, uint64_t *ret_version)
 {
 	switch (c->handle->object_kind) {
 	case KIND_BLOB:
@@ -150,6 +150,13 @@ static int commit(struct ioctl_context *c, const struct dios_ioctl_commit_write 
 	default:
 		return -EINVAL;
 	}
+}
+
+static int commit(struct ioctl_context *c, const struct dios_ioctl_commit_write *w, const void *data, uint64_t *ret_version)
+{
+	int r = commit_once(c, w, data, ret_version);
+
+	return objects_make_room(c->mount->objects, r) ? commit_once(c, w, data, ret_version) : r;
 }
 
 /* Sealed meanwhile: what is checksummed and what is stored are the same bytes. */

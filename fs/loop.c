@@ -87,8 +87,8 @@ ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 	const struct fuse_out_header *out = iov[0].iov_base;
 	bool ours = request.serving != SLOT_NONE && out->unique != 0 && slot_header(request.fs, request.serving)->unique == out->unique;
 
-	if (ours && request.may_retry && (out->error == -ENOSPC || out->error == -EDQUOT) && objects_have_deleted(request.fs->objects)) {
-		request.retry = true;
+	if (ours && request.may_retry && objects_may_make_room(request.fs->objects, out->error)) {
+		request.retry = out->error;
 		return (ssize_t)out->len;
 	}
 	atomic_fetch_add_explicit(&answers, 1, memory_order_release);
@@ -194,12 +194,12 @@ static void note_request(struct fs *fs, const struct fuse_in_header *in)
 }
 
 /* What deleted files have is room, as it is on other file systems as soon as they are deleted; here it is given back in the background. A request
- * for which there is none waits for that, and is done again. It had no effect, or one that is found again, as after a death of the daemon (D2). */
+ * for which there is none waits for that, and is done again. It had no effect, or one that is found again, as after a death of the daemon (D2). An open may have
+ * spent a token, an ioctl a buffer: these look after themselves (objects_make_room). */
 static bool may_retry(uint32_t opcode)
 {
 	switch (opcode) {
 	case FUSE_CREATE:
-	case FUSE_OPEN:
 	case FUSE_MKNOD:
 	case FUSE_MKDIR:
 	case FUSE_SYMLINK:
@@ -209,7 +209,6 @@ static bool may_retry(uint32_t opcode)
 	case FUSE_SETXATTR:
 	case FUSE_FALLOCATE:
 	case FUSE_COPY_FILE_RANGE:
-	case FUSE_IOCTL:
 		return true;
 	default:
 		return false;
@@ -230,13 +229,14 @@ void loop_serve(struct fs *fs, uint32_t slot, struct fuse_buf *buf)
 	int64_t start = clock_boot_ns(&clock_system);
 
 	request.slot = request.serving = slot;
-	request.slot_taken = request.retry = false;
+	request.slot_taken = false;
+	request.retry = 0;
 	note_request(fs, in);
 	request.may_retry = may_retry(opcode);
 	process(fs, slot, buf);
-	if (request.retry) {
+	if (request.retry != 0) {
 		request.may_retry = false;
-		objects_free_deleted(fs->objects);
+		(void)objects_make_room(fs->objects, request.retry);
 		process(fs, slot, buf);
 	}
 	if (opcode == FUSE_RELEASE || opcode == FUSE_RELEASEDIR)

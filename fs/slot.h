@@ -13,7 +13,8 @@ struct request {
 	uint32_t slot;                       /* the worker's own */
 	uint32_t serving;                    /* SLOT_NONE: nothing */
 	bool slot_taken;                     /* the request that it served has gone away with its slot */
-	bool may_retry, retry;               /* it may be done once more for want of room; it has to be */
+	bool may_retry;                      /* it may be done once more for want of room */
+	int retry;                           /* it has to be: what it was refused with; 0: nothing */
 	uint64_t init_flags;                 /* of an INIT: what the kernel offers */
 };
 #define SLOT_NONE UINT32_MAX

@@ -291,12 +291,17 @@ int reap_run(struct objects *os)
 	return r < 0 ? r : taken == REAP_BATCH;
 }
 
-bool objects_have_deleted(struct objects *os) { return atomic_load(&os->reap.waiting) > 0; }
+bool objects_may_make_room(struct objects *os, int error)
+{
+	return (error == -ENOSPC || error == -EDQUOT) && atomic_load(&os->reap.waiting) > 0;
+}
 
 /* Those that come meanwhile are others' to wait for. */
-void objects_free_deleted(struct objects *os)
+bool objects_make_room(struct objects *os, int error)
 {
+	if (!objects_may_make_room(os, error)) return false;
 	for (size_t left = atomic_load(&os->reap.waiting) / REAP_BATCH + 1; left > 0 && reap_run(os) >= 0; left--) {}
+	return true;
 }
 
 void objects_wait_freed(struct objects *os) { LOCK_GUARD(&os->reap_lock); }

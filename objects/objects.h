@@ -80,8 +80,9 @@ int object_read_directory(struct objects *os, uint64_t ino, uint64_t after, int 
 /* A call could not read the state (-EBADMSG): noted, so that status and log name the file. -EIO, which is what programs are told. */
 int objects_note_damaged_state(struct objects *os);
 /* Deleted objects are freed in the background. */
-bool objects_have_deleted(struct objects *os);       /* that wait to be freed, and are not open */
-void objects_free_deleted(struct objects *os);       /* frees them now; no lock held */
+bool objects_may_make_room(struct objects *os, int error);   /* there is none (error), and some wait to be freed */
+/* Frees them if so. True: what was refused with that error is worth doing again. No lock held. */
+bool objects_make_room(struct objects *os, int error);
 void objects_wait_freed(struct objects *os);         /* returns when the heads of what has been freed so far are removed */
 int objects_statfs(struct objects *os, struct disk_space *ret_space);   /* as users see it: a quota that is less than the disk */
 void objects_get_usage(struct objects *os, struct state_usage *ret_usage);   /* with what has grown in place */

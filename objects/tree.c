@@ -158,7 +158,7 @@ void object_orphaned(struct objects *os, uint64_t ino)
 	}
 	object_release(o);
 	/* Whoever writes past us is refused by the disk itself, and nobody could do it again for him once there is room. */
-	if (head_bytes > 0 && !store_has_room(os->store, head_bytes + PASS_ROOM)) objects_free_deleted(os);
+	if (head_bytes > 0 && !store_has_room(os->store, head_bytes + PASS_ROOM)) (void)objects_make_room(os, -ENOSPC);
 }
 
 int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t size, bool directory)
