@@ -291,6 +291,7 @@ static int flush_and_compact(struct shard *s)
 		if (r == 0 && (r = raft_group_compacted(s->group, shard_now_ms(s), index, &members, members_index, 0, &actions)) < 0)
 			core_lost(s, "a compaction", r);
 	}
+	s->flush_failed = r < 0;
 	lock_release(&s->lock);
 	if (r == 0) {
 		counter_add(&flushes, 1);
@@ -308,7 +309,8 @@ int shard_maintain(struct shard *s)
 	/* Without room for another segment one must come free. */
 	uint64_t most = r == -ENOSPC ? FULL_LOG_BYTES : s->options.flush_log_bytes;
 
-	if (log_bytes(s->store->log) > most) {
+	/* One that failed is tried again however short the log is: only that tells whether the disk can be believed. */
+	if (log_bytes(s->store->log) > most || s->flush_failed) {
 		int flushed = flush_and_compact(s);
 		r = r < 0 ? r : flushed;
 	}

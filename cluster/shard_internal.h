@@ -29,6 +29,7 @@ struct shard {
 	uint64_t members_index;          /* as applied */
 	struct buffer entry;             /* one entry, read back from the log */
 	bool maintaining;
+	_Atomic bool flush_failed;        /* the last one; it is tried again */
 };
 
 /* What the proposer has in hand, so that it need not be read back. */

@@ -1,7 +1,7 @@
 /* What can go wrong with the disk below a living mount is said by `dios status`, as a page and as JSON, and no more when it is over. Callers are told too, and
  * what was synced is whole afterwards. The conditions that need no disk of their own are in tests/mount-tools/status-test.
  *
- * The argument says which: read-only, inodes, mounted, failing, failing-in-place, state. */
+ * The argument says which: read-only, inodes, mounted, failing, failing-in-place, state, flush, passthrough. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -317,16 +317,95 @@ static void state(void)
 	check_end();
 }
 
+#define SMALL (56u << 10)   /* bytes: what is so small goes into the log and the state, and needs no file of its own */
+
+/* So many MiB, or until it is raised. */
+static void write_small(unsigned mib, const char *until)
+{
+	int fd = open("small", O_RDWR | O_CREAT, 0600);
+	bool good = fd >= 0;
+
+	for (unsigned i = 0; good && i < mib * (MIB / SMALL) && !(until && i % 8 == 0 && is_raised((void *)(uintptr_t)until)); i++)
+		good = pwrite(fd, bytes, SMALL, 0) == (ssize_t)SMALL && fsync(fd) == 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* No file can be made, neither of the log nor of the state. The log needs another segment after 16 MiB, and wants the state written out so that it can be
+ * shorter: it is then, before the state would be by itself, which it is each 12 MiB. */
+static void flush(void)
+{
+	if (!failing_begin(700, "off"))
+		return;
+	write_small(14, NULL);
+	ok(put("probe", "text"), "more is written");
+	control_fail("0000", 1u << SWEEP_OPEN, ENOSPC, 1, SWEEP_FOR_EVER);
+	write_small(8, "flush-failing");
+	raised("WARNING", "flush-failing");
+	control_stop();
+	ok(wait_for(works, NULL), "it goes on when there is room");
+	over("flush-failing");
+	ok(logged("raised id=shard-stopped"), "as the store has failed it is opened again, by another daemon");
+	raised("NOTE", "daemon-restarted");
+	ok(status_has("--json", "the last one because the state's store has failed before"), "which says why");
+	ok(holds("probe", "text"), "what was written is there");
+	check_end();
+}
+
+/* ---- reads and writes cannot go past the daemon ---- */
+
+static bool no_opens_past_us(void)
+{
+	static char text[65536];
+	int fd = open(".dios/stats", O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	/* What is 0 is left out. */
+	return strstr(text, "dios_fs_opens_total{how=\"cached\"}") && !strstr(text, "dios_fs_opens_total{how=\"passthrough");
+}
+
+/* The kernel does not stack so high: the data directory gets two overlays. Where it has no passthrough at all, or libfuse has none, that is said
+ * instead. */
+static void passthrough(void)
+{
+	char command[1024];
+
+	if (!disk_make(200, "", ""))
+		return;
+	snprintf(command, sizeof(command), "cd %s && d=%s && mkdir u1 w1 u2 w2 && mount -t overlay -o lowerdir=$d,upperdir=u1,workdir=w1 overlay $d && "
+		"mount -t overlay -o lowerdir=$d,upperdir=u2,workdir=w2 overlay $d", disk, mount_data);
+	if (shell(command) != 0) {
+		skip_all("there is no overlay file system");
+		exit(0);
+	}
+	setenv("DIOS_TEST_PASSTHROUGH", "write", 1);
+	if (!up())
+		return;
+	raised("NOTE", "no-passthrough");
+	ok(status_has("--json", "passthrough is off, not write as configured: "), "with what there is instead, and why");
+	is_int(write_file("kept", 4), 0, "a file is written");
+	ok(file_is_whole("kept", 4) && no_opens_past_us(), "and read, by the daemon");
+	setenv("DIOS_TEST_PASSTHROUGH", "off", 1);
+	ok(down() && up(), "mounted without passthrough");
+	over("no-passthrough");
+	check_end();
+	snprintf(command, sizeof(command), "umount %s && umount %s", mount_data, mount_data);
+	ok(down() && shell(command) == 0, "it ends");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = { { "read-only", read_only }, { "inodes", inodes }, { "mounted", mounted },
-		{ "failing", failing }, { "failing-in-place", failing_in_place }, { "state", state } };
+		{ "failing", failing }, { "failing-in-place", failing_in_place }, { "state", state }, { "flush", flush }, { "passthrough", passthrough } };
 
 	for (size_t i = 0; argc > 1 && i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (strcmp(argv[1], parts[i].name) == 0) {
 			parts[i].run();
 			return done_testing();
 		}
-	ok(false, "an argument: read-only, inodes, mounted, failing, failing-in-place or state");
+	ok(false, "an argument: read-only, inodes, mounted, failing, failing-in-place, state, flush or passthrough");
 	return done_testing();
 }
