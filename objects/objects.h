@@ -120,7 +120,7 @@ struct reference *reference_find(struct objects *os, const uint8_t id[REFERENCE_
 
 /* The kernel is going to read, and write, the blob's head itself (passthrough), as long as the reference is open. *ret_fd (NULL: not
  * wanted): a descriptor of the head for reading, the caller's. empty: the caller cuts it to nothing next. -EOPNOTSUPP: this blob is served
- * through the daemon: small, still to be produced, damaged. */
+ * through the daemon: small, still to be produced. -EIO: so it is, being damaged. */
 int reference_pass(struct reference *r, bool write, bool empty, int *ret_fd);
 void reference_unpass(struct reference *r);       /* the kernel has not done so after all */
 bool reference_passes(const struct reference *r);
