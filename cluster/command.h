@@ -61,8 +61,9 @@ struct command_create {
 struct command_link { uint64_t ino, parent; struct slice entry; };
 
 /* Removes a directory entry. The inode stays as an orphan when its last link goes, until REAP (rule D5); an immortal one stays
- * under its name, as no orphan. -EISDIR, -ENOTDIR, -ENOTEMPTY. */
-struct command_unlink { uint64_t parent; struct slice entry; bool directory; };
+ * under its name, as no orphan. unused: the inode that nobody has open, says who proposes; is it the one and has no head, it goes at once.
+ * -EISDIR, -ENOTDIR, -ENOTEMPTY. */
+struct command_unlink { uint64_t parent; struct slice entry; bool directory; uint64_t unused; };
 
 /* As renameat2(2). What is replaced loses a link as by UNLINK; its entry's place in the order of the directory stays. -EINVAL: a directory
  * into itself or below; two links of one object: nothing changes. */

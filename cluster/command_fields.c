@@ -37,6 +37,7 @@ static const struct field fields_unlink[] = {
 	F_U64(1, struct command_unlink, parent),
 	F_BYTES(2, struct command_unlink, entry, COMMAND_ENTRY_MAX),
 	F_BOOL(3, struct command_unlink, directory),
+	F_U64(4, struct command_unlink, unused),
 };
 
 static const struct field fields_rename[] = {

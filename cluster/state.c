@@ -138,8 +138,12 @@ static int write_batch(struct apply *a, uint64_t term)
 /* What in memory follows the batch, which is written. */
 static void note_changes(struct apply *a, const struct command *c)
 {
-	for (unsigned i = 0; i < a->record_count; i++)
-		state_cache_put(a->s, &a->records[i].record);
+	for (unsigned i = 0; i < a->record_count; i++) {
+		if (a->records[i].freed)
+			state_cache_drop(a->s, a->records[i].record.ino);
+		else
+			state_cache_put(a->s, &a->records[i].record);
+	}
 	if (a->counter_next) {
 		a->s->counter_slot = a->counter_slot;
 		a->s->counter_next = a->counter_next;

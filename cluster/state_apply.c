@@ -124,7 +124,7 @@ struct record *apply_new_record(struct apply *a, const struct record *r)
 {
 	assert(a->record_count < APPLY_RECORDS);
 	a->records[a->record_count].record = *r;
-	a->records[a->record_count].dirty = false;
+	a->records[a->record_count].dirty = a->records[a->record_count].freed = false;
 	return &a->records[a->record_count++].record;
 }
 
@@ -152,6 +152,14 @@ void apply_dirty(struct apply *a, struct record *r)
 	}
 }
 
+void apply_freed(struct apply *a, const struct record *r)
+{
+	for (unsigned i = 0; i < a->record_count; i++) {
+		if (&a->records[i].record == r)
+			a->records[i].freed = true;
+	}
+}
+
 void apply_set_blocks(struct apply *a, struct record *r, uint64_t blocks)
 {
 	a->blocks += (int64_t)(blocks - r->blocks);
@@ -169,7 +177,7 @@ int apply_flush_records(struct apply *a)
 
 	for (unsigned i = 0; i < a->record_count; i++) {
 		const struct record *record = &a->records[i].record;
-		if (!a->records[i].dirty)
+		if (!a->records[i].dirty || a->records[i].freed)
 			continue;
 		buffer_reset(out);
 		record_encode(record, out);

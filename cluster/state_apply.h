@@ -49,7 +49,7 @@ struct apply {
 	int64_t now_ns;           /* the command's time */
 	struct result *result;
 	int fatal;
-	struct { struct record record; bool dirty; } records[APPLY_RECORDS];
+	struct { struct record record; bool dirty, freed; } records[APPLY_RECORDS];
 	unsigned record_count;
 	const struct record *reported;   /* of these: the one that the result carries */
 	int64_t objects, blocks, rows;   /* changes of the totals */
@@ -82,6 +82,7 @@ int apply_peek(struct apply *a, uint64_t ino, struct record *ret_record);       
 struct record *apply_new_record(struct apply *a, const struct record *r);
 void apply_dirty(struct apply *a, struct record *r);                                    /* it changed: write it, report it */
 void apply_set_blocks(struct apply *a, struct record *r, uint64_t blocks);
+void apply_freed(struct apply *a, const struct record *r);                              /* it is not written, whatever has changed in it */
 void apply_report(struct apply *a, const struct record *r);                             /* the result's record, as it will be in the end */
 int apply_flush_records(struct apply *a);
 void state_cache_put(struct state *s, const struct record *r);
@@ -91,6 +92,7 @@ bool state_cache_get(struct state *s, uint64_t ino, struct record *ret_record); 
 /* state_remove.c */
 int orphan_add(struct apply *a, struct record *r);
 int orphan_drop(struct apply *a, struct record *r);
+int object_free(struct apply *a, struct record *r);   /* without a link, and no orphan: all that the state has of it goes */
 
 /* state_seal.c */
 int mark_in_place(struct apply *a, struct record *r);

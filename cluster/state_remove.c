@@ -1,7 +1,7 @@
 /* The end of objects: orphans, DELETE and REAP.
  *
  * An orphan is an object without a link that somebody may still have open (RULES D5). It is in the list of orphans from the command that took
- * its last link until REAP, and keeps its name and its content until then. REAP of what is not an orphan (any more: a link was made
+ * its last link until REAP, and keeps its name and its content until then; what certainly nobody has open need not become one (UNLINK). REAP of what is not an orphan (any more: a link was made
  * to it) does nothing, so that a list that is out of date does no harm. */
 #include "cluster/state_apply.h"
 
@@ -99,6 +99,33 @@ static int reap_content(struct apply *a, const struct record *r)
 	}
 }
 
+/* The record, the name, and what goes with them. */
+static int remove_object(struct apply *a, const struct record *r)
+{
+	struct state_key key = key_name(&r->name);
+	int error = reap_content(a, r);
+
+	if (error == 0 && r->xattr_list_bytes > 0)
+		error = delete_all(a, KEY_XATTR, r->ino);
+	if (error == 0)
+		error = apply_delete(a, &key);
+	if (error < 0)
+		return error;
+	a->objects--;
+	a->blocks -= (int64_t)r->blocks;
+	a->rows -= r->rows;
+	if (a->result->touched_count < RESULT_TOUCHED_MAX)
+		a->result->touched[a->result->touched_count++] = r->ino;
+	key = key_ino(KEY_RECORD, r->ino);
+	return apply_delete(a, &key);
+}
+
+int object_free(struct apply *a, struct record *r)
+{
+	apply_freed(a, r);
+	return remove_object(a, r);
+}
+
 static int reap_one(struct apply *a, uint64_t ino)
 {
 	struct state_key key = key_shard_u64(KEY_ORPHAN, ino);
@@ -110,24 +137,10 @@ static int reap_one(struct apply *a, uint64_t ino)
 	if (r < 0)
 		return apply_fatal(a, -EBADMSG);   /* an orphan without a record */
 	r = apply_delete(a, &key);
-	if (r == 0)
-		r = reap_content(a, &record);
-	if (r == 0 && record.xattr_list_bytes > 0)
-		r = delete_all(a, KEY_XATTR, ino);
-	if (r < 0)
-		return r;
-	key = key_name(&record.name);
-	r = apply_delete(a, &key);
 	if (r < 0)
 		return r;
 	state_cache_drop(a->s, ino);
-	a->objects--;
-	a->blocks -= (int64_t)record.blocks;
-	a->rows -= record.rows;
-	if (a->result->touched_count < RESULT_TOUCHED_MAX)
-		a->result->touched[a->result->touched_count++] = ino;
-	key = key_ino(KEY_RECORD, ino);
-	return apply_delete(a, &key);
+	return remove_object(a, &record);
 }
 
 int apply_reap(struct apply *a, const struct command *command)

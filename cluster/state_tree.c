@@ -36,8 +36,9 @@ int apply_link(struct apply *a, const struct command *command)
 	return r < 0 ? r : entry_add(a, parent, c->entry, object);
 }
 
-/* Takes a link from an object whose entry goes. Without any it becomes an orphan, unless it is immortal: then it stays under its name. */
-static int drop_link(struct apply *a, struct record *object)
+/* Takes a link from an object whose entry goes. Without any it becomes an orphan, unless it is immortal: then it stays under its name. Nobody has
+ * open what is `unused`; but a head goes after the command only, so what has one becomes an orphan still, which says that it is to go. */
+static int drop_link(struct apply *a, struct record *object, uint64_t unused)
 {
 	bool directory = object->kind == KIND_DIRECTORY;
 
@@ -46,7 +47,8 @@ static int drop_link(struct apply *a, struct record *object)
 	apply_dirty(a, object);
 	if (object->nlink > 0 || (object->lifecycle == LIFECYCLE_IMMORTAL && !directory))
 		return 0;
-	return orphan_add(a, object);
+	bool has_head = object->kind == KIND_BLOB && object->place == PLACE_HEAD;
+	return object->ino == unused && !directory && !has_head ? object_free(a, object) : orphan_add(a, object);
 }
 
 static int entry_target(struct apply *a, const struct entry *entry, struct record **ret_target)
@@ -80,7 +82,7 @@ int apply_unlink(struct apply *a, const struct command *command)
 	parent->nlink -= c->directory;
 	apply_report(a, target);
 	r = entry_remove(a, parent, c->entry, &entry);
-	return r < 0 ? r : drop_link(a, target);
+	return r < 0 ? r : drop_link(a, target, c->unused);
 }
 
 /* What a rename works on. */
@@ -202,7 +204,7 @@ static int rename_move(struct apply *a, struct rename *n)
 		return entry_add(a, n->to, n->c->new_entry, n->moved);
 	n->to->nlink -= n->target->kind == KIND_DIRECTORY;
 	r = entry_replace(a, n->to, n->c->new_entry, &n->target_entry, n->moved);
-	return r < 0 ? r : drop_link(a, n->target);
+	return r < 0 ? r : drop_link(a, n->target, 0);
 }
 
 int apply_rename(struct apply *a, const struct command *command)

@@ -322,6 +322,12 @@ bool table_is_moving(struct objects *os, uint64_t ino)
 	return o && o->moving;
 }
 
+void table_mark_gone(struct object *o)
+{
+	LOCK_GUARD(&o->os->table_lock);
+	o->gone = true;
+}
+
 void table_want_reap(struct objects *os, uint64_t ino)
 {
 	LOCK_GUARD(&os->table_lock);

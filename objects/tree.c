@@ -161,11 +161,48 @@ void object_orphaned(struct objects *os, uint64_t ino)
 	if (head_bytes > 0 && !store_has_room(os->store, head_bytes + PASS_ROOM)) (void)objects_make_room(os, -ENOSPC);
 }
 
+/* Its last link is the one that goes, nobody has it open or works on it, and nothing of it is outside the state. Locked. */
+static bool is_unused(struct object *o)
+{
+	const struct record *r = &o->record;
+	bool plain = (r->kind == KIND_BLOB && r->place == PLACE_INLINE) || r->kind == KIND_SYMLINK || r->kind == KIND_SPECIAL;
+	/* After a restart of the daemon, what programs have open is not known yet (D5). */
+	if (!plain || r->in_place || r->nlink != 1 || r->lifecycle == LIFECYCLE_IMMORTAL || o->opens > 0 || o->is_dirty || o->leftover != 0 || atomic_load(&o->os->orphans_kept)) return false;
+	LOCK_GUARD(&o->os->table_lock);
+	return o->holders == 1;
+}
+
+/* The object stays locked: whoever opens it by its number meanwhile finds it gone, or the command failed and it there. */
+static int unlink_held(struct objects *os, struct object *o, struct command *c)
+{
+	struct result result;
+	c->unlink.unused = is_unused(o) ? o->ino : 0;
+	int r = object_propose(os, o, c, false, &result);
+	bool gone = r == 0 && c->unlink.unused != 0 && result.has_record && result.record.ino == o->ino && result.record.nlink == 0 && result.orphaned == 0;
+	if (gone) table_mark_gone(o);
+	object_release(o);
+	if (r == 0) object_orphaned(os, result.orphaned);
+	return r;
+}
+
 int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t size, bool directory)
 {
 	struct command c = { .kind = COMMAND_UNLINK, .counts = true, .unlink = { .parent = parent, .entry = entry_slice(entry, size), .directory = directory } };
 	struct result result;
-	int r = object_propose(os, NULL, &c, false, &result);
+	struct object *o;
+	uint64_t ino;
+	int r = object_redone(os, NULL, &result);
+	if (r > 0) object_orphaned(os, result.orphaned);
+	if (r != 0) return r < 0 ? r : 0;
+	r = state_lookup(cluster_state(os->cluster, parent), parent, entry, size, &ino);
+	if (r == 0) r = object_acquire(os, ino, &o);
+	if (r == 0) {
+		r = unlink_held(os, o, &c);
+		if (r == 0) watch_fire(os, parent);
+		return r;
+	}
+	/* The state says what is wrong; or the object cannot be loaded, and need not be. */
+	r = object_propose(os, NULL, &c, false, &result);
 	if (r == 0) object_orphaned(os, result.orphaned);
 	return r;
 }

@@ -32,7 +32,7 @@ static void fill_small(struct command *c)
 {
 	switch (c->kind) {
 	case COMMAND_LINK:   c->link = (struct command_link){ .ino = 2, .parent = 1, .entry = bytes }; break;
-	case COMMAND_UNLINK: c->unlink = (struct command_unlink){ .parent = 1, .entry = bytes, .directory = true }; break;
+	case COMMAND_UNLINK: c->unlink = (struct command_unlink){ .parent = 1, .entry = bytes, .directory = true, .unused = UINT64_MAX }; break;
 	case COMMAND_RENAME: c->rename = (struct command_rename){ .parent = 1, .entry = bytes, .new_parent = 2, .new_entry = { some_bytes, 4 }, .flags = 3 }; break;
 	case COMMAND_SETATTR:
 		c->setattr = (struct command_setattr){ .ino = 2, .mask = 511, .mode = 07777, .uid = 1, .gid = 2, .atime_ns = INT64_MIN, .mtime_ns = -1, .replicas = 9,
@@ -136,7 +136,7 @@ static bool same_small(const struct command *a, const struct command *b)
 {
 	switch (a->kind) {
 	case COMMAND_LINK:     return SAME(link.ino) && SAME(link.parent) && SAME_BYTES(link.entry);
-	case COMMAND_UNLINK:   return SAME(unlink.parent) && SAME_BYTES(unlink.entry) && SAME(unlink.directory);
+	case COMMAND_UNLINK:   return SAME(unlink.parent) && SAME_BYTES(unlink.entry) && SAME(unlink.directory) && SAME(unlink.unused);
 	case COMMAND_RENAME:   return SAME(rename.parent) && SAME_BYTES(rename.entry) && SAME(rename.new_parent) && SAME_BYTES(rename.new_entry) && SAME(rename.flags);
 	case COMMAND_SETATTR:  return SAME(setattr.ino) && SAME(setattr.mask) && SAME(setattr.mode) && SAME(setattr.uid) && SAME(setattr.gid) && SAME(setattr.atime_ns) &&
 		SAME(setattr.mtime_ns) && SAME(setattr.replicas) && SAME(setattr.read_consistency) && SAME(setattr.write_consistency) && SAME(setattr.lifecycle);

@@ -163,6 +163,39 @@ static void link_and_unlink(void)
 	fixture_close(&f);
 }
 
+static int unlink_unused(struct fixture *f, const char *entry, uint64_t unused)
+{
+	struct command c = { .kind = COMMAND_UNLINK };
+
+	c.unlink = (struct command_unlink){ .parent = ROOT_INO, .entry = text(entry), .unused = unused };
+	return fixture_apply(f, &c);
+}
+
+static void unlink_frees_what_is_unused(void)
+{
+	struct fixture f;
+	uint64_t a, b, found;
+
+	fixture_open_realm(&f);
+	a = fixture_make(&f, ROOT_INO, "a", KIND_BLOB);
+	b = fixture_make(&f, ROOT_INO, "b", KIND_BLOB);
+	struct record before = fixture_record(&f, a);
+	is_int(fixture_link(&f, a, ROOT_INO, "c"), 0, "two links");
+	is_int(unlink_unused(&f, "a", a), 0, "unlink of an unused one: not its last link");
+	is_int(fixture_record(&f, a).nlink, 1, "it stays");
+	is_int(unlink_unused(&f, "c", a), 0, "unlink of an unused one: its last link");
+	is_int(f.result.orphaned, 0, "it is no orphan");
+	ok(f.result.record.ino == a && f.result.record.nlink == 0, "the result says that it went");
+	is_int(fixture_record(&f, a).ino, 0, "it is gone");
+	is_int(state_find_name(f.state, &before.name, &found), -ENOENT, "its name too");
+	is_sound(&f, "nothing of it is left");
+	is_int(unlink_unused(&f, "b", a), 0, "the entry leads to another one by now");
+	is_int(f.result.orphaned, b, "which becomes an orphan");
+	is_int(fixture_record(&f, b).ino, b, "and stays");
+	is_sound(&f, "with it the state is sound");
+	fixture_close(&f);
+}
+
 static void link_saves_an_orphan(void)
 {
 	struct fixture f;
@@ -383,6 +416,7 @@ int main(void)
 	create_refuses_nonsense();
 	objects_without_path();
 	link_and_unlink();
+	unlink_frees_what_is_unused();
 	link_saves_an_orphan();
 	lifecycles();
 	rename_moves();

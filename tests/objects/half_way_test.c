@@ -104,6 +104,32 @@ static void test_linked_again(void)
 	node_close(&node);
 }
 
+/* What nobody has open goes with its last link; what somebody has open does not, nor what an earlier daemon's programs may have. */
+static void test_unlink_of_small_files(void)
+{
+	struct cluster_info before, after;
+
+	node_open(&node);
+	cluster_get_info(node.cluster, &before);
+	struct reference *r = node_reference(&node, node_make(&node, "open", KIND_BLOB, 0600, 0), RIGHTS);
+	node_make(&node, "closed", KIND_BLOB, 0600, 0);
+	node_write(r, 0, 1000, 's');
+	must(reference_sync(r), "sync");
+	refuse(COMMAND_REAP, 0, -ENOSPC);
+	must(object_unlink(node.objects, ROOT_INO, "closed", 6, false), "unlink");
+	cluster_get_info(node.cluster, &after);
+	ok(after.objects == before.objects + 1, "a small file that nobody has open goes with its last link");
+	must(object_unlink(node.objects, ROOT_INO, "open", 4, false), "unlink");
+	node_settle(&node);
+	ok(refusal.armed && node_reads(r, 0, 1000, 's'), "D5_one that is open stays");
+	refusal.armed = false;
+	reference_close(r);
+	node_settle(&node);
+	cluster_get_info(node.cluster, &after);
+	ok(after.objects == before.objects, "D5_until it is closed");
+	node_close(&node);
+}
+
 /* Freeing unlinked files is refused for a while. */
 static void test_freeing_refused(void)
 {
@@ -111,8 +137,9 @@ static void test_freeing_refused(void)
 
 	node_open(&node);
 	cluster_get_info(node.cluster, &before);
-	node_make(&node, "file", KIND_BLOB, 0600, 0);
+	struct reference *r = node_reference(&node, node_make(&node, "file", KIND_BLOB, 0600, 0), RIGHTS);
 	must(object_unlink(node.objects, ROOT_INO, "file", 4, false), "unlink");
+	reference_close(r);
 	refuse(COMMAND_REAP, 0, -ENOSPC);
 	node_settle(&node);
 	cluster_get_info(node.cluster, &after);
@@ -304,6 +331,7 @@ int main(void)
 	test_second_command_refused();
 	test_publication_far_behind();
 	test_linked_again();
+	test_unlink_of_small_files();
 	test_freeing_refused();
 	test_stop_without_commit();
 	test_short_write();
