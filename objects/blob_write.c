@@ -150,7 +150,7 @@ int blob_head_reset(struct object *o)
 {
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	o->head_clean = o->head_exact = o->head_bad = false;
+	o->head_clean = o->head_exact = o->head_bad = o->headless = false;
 	int r = seal_leftover(o);
 	if (r == 0) r = head_get(heads, o->ino, true, &head);
 	if (r < 0) return r;

@@ -32,6 +32,7 @@ static void unsealed_add(struct object *o)
 	LOCK_GUARD(&os->table_lock);
 	if (o->in_unsealed_list) return;
 	o->in_unsealed_list = true;
+	o->unsealed_due_ns = clock_boot_ns(os->clock) + UNSEALED_LOOK_NS;   /* many are idle by then, and sealed without a sync of their own */
 	o->holders++;
 	os->unsealed_count++;
 	o->unsealed_prev = os->unsealed.unsealed_prev;
@@ -59,7 +60,8 @@ static int head_facts(struct object *o, struct disk_stat *ret_stat)
 {
 	struct heads *heads = o->os->store->heads;
 	struct head *head;
-	int r = head_get(heads, o->ino, false, &head);
+	int r = o->headless ? -ENOENT : head_get(heads, o->ino, false, &head);
+	o->headless = r == -ENOENT;
 	if (r < 0) return r;
 	r = disk_stat(head_file(head), ret_stat);
 	head_put(heads, head);
@@ -179,6 +181,7 @@ int in_place_begin(struct object *o, bool empty)
 	if (r < 0 && !sealed && !(proposed && r == -EIO)) head_remove(os->store->heads, o->ino);
 	if (r < 0) return r;
 	o->maybe_unchanged = sealed && o->sealed_mtime_ns + NS_PER_SECOND < clock_wall_ns(os->clock);
+	o->headless = false;
 	o->synced_ns = 0;
 	o->idle_since_ns = clock_boot_ns(os->clock);
 	return 0;
@@ -188,7 +191,11 @@ int in_place_enter(struct object *o) { return o->passes > 0 ? in_place_begin(o, 
 
 /* ---- content ------------------------------------------------------------------------------------------------------- */
 
-static int get_head(struct object *o, struct head **ret_head) { return head_get(o->os->store->heads, o->ino, true, ret_head); }
+static int get_head(struct object *o, struct head **ret_head)
+{
+	o->headless = false;
+	return head_get(o->os->store->heads, o->ino, true, ret_head);
+}
 
 static int done(struct object *o, struct head *head, int r)
 {
@@ -335,8 +342,12 @@ static int pass_locked(struct reference *r, bool write, bool empty, int *ret_fd)
 	int e = write ? in_place_begin(o, empty) : pass_read(o);
 	if (e < 0) return e;
 	if (ret_fd) {
-		int fd = head_open_fd(heads, o->ino, false);
-		if (fd == -ENOENT) fd = head_open_fd(heads, o->ino, true);
+		int fd = o->headless ? -ENOENT : head_open_fd(heads, o->ino, false);
+		o->headless = false;
+		if (fd == -ENOENT) {
+			fd = head_open_fd(heads, o->ino, true);
+			atomic_store(&o->os->head_made_ns, clock_boot_ns(o->os->clock));
+		}
 		if (fd < 0) return fd;
 		*ret_fd = fd;
 	} else if (write) {

@@ -24,6 +24,7 @@
 #define BLOB_SIZE_MAX ((16ULL << 40) - BLOCK_SIZE)   /* bytes: ext4's largest file */
 #define ROW_BYTES_MAX (1u << 20)                     /* row bytes in one command */
 #define PASS_ROOM (16ull << 20)                      /* bytes free: with less nobody writes past us, who keep a reserve for the log */
+#define UNSEALED_LOOK_NS (400 * NS_PER_MS)           /* how often what is in place is looked at: with the log's sync, what is a second old is on the disk */
 #define VERIFY_MAX 64                                /* heads: those beyond are checked when they are opened again */
 #define TAIL_BYTES_MAX (256ull << 20)                /* uncommitted tail: then a commit; bounds checksums in one command */
 
@@ -78,6 +79,7 @@ struct object {
 	bool head_clean;              /* the head holds nothing that is not the blob's: no dead tail under a hole, or past the end */
 	bool head_exact;              /* the same, and every block was checked since the start */
 	bool head_bad;                /* or one of them was wrong */
+	bool headless;                /* in place, and nobody has made its head yet */
 	bool maybe_unchanged;         /* since it was unsealed, if the head's mtime is still the sealed one's */
 	int64_t sealed_mtime_ns;
 	int64_t idle_since_ns;        /* boot clock: when the last writer left */
@@ -85,6 +87,7 @@ struct object {
 	int64_t synced_ns;
 	struct disk_stat told;        /* what users have last been told of it */
 	uint64_t leftover;            /* not 0: sealed into its record when the log had been synced so often; its head goes after one more */
+	uint64_t leftover_bytes;      /* what it takes, while leftover is not 0 */
 	uint64_t sealed_at;           /* likewise: sealed when the log had been synced so often, less one */
 	struct object *unsealed_prev, *unsealed_next;   /* objects.unsealed, guarded by table_lock; held by it */
 	int64_t unsealed_due_ns;
@@ -134,7 +137,8 @@ struct objects {
 	struct object unsealed;       /* list head: written in place, or with a head that is to go */
 	size_t unsealed_count;
 	_Atomic uint64_t log_syncs, log_synced;   /* begun and done by background work; object.leftover */
-	_Atomic uint64_t newest_leftover;
+	_Atomic uint64_t newest_leftover, leftover_bytes;
+	_Atomic int64_t head_made_ns; /* boot clock: when the kernel was last given a new head to write */
 	struct { uint64_t ino, mib; } verify[VERIFY_MAX];   /* heads that are checked in the background; guarded by table_lock */
 	size_t verify_count;
 	struct reap_queue reap;
@@ -273,7 +277,7 @@ int seal_before_tail(struct object *o);              /* locked: before bytes go 
 int seal_leftover(struct object *o);                 /* locked: before the head of what is in its record is used again */
 int unsealed_load(struct objects *os);               /* at start */
 void unsealed_run(struct objects *os, int64_t until_ns);       /* in the background */
-void unsealed_remove_heads(struct objects *os, uint64_t log_syncs);   /* as far as a log sync that was begun as the nth has made it right */
+void unsealed_remove_heads(struct objects *os, uint64_t log_syncs, bool all_of_them);   /* as far as a log sync that was begun as the nth has made it right */
 int unsealed_sync(struct objects *os);               /* every head is on the disk */
 void unsealed_end(struct objects *os);               /* seals what can be */
 /* head_check.c: locked, sealed, nothing to absorb */

@@ -159,7 +159,7 @@ int64_t objects_run_due(struct objects *os)
 	if (now >= os->next_sync_ns && atomic_exchange(&os->unsynced, false)) {
 		uint64_t nth = atomic_fetch_add(&os->log_syncs, 1) + 1;
 		if (cluster_sync(os->cluster) < 0) log_error("objects", "sync of the log failed: nothing more is acknowledged as durable");
-		else unsealed_remove_heads(os, nth);   /* a head goes when the log says for sure that it is not needed */
+		else unsealed_remove_heads(os, nth, false);   /* a head goes when the log says for sure that it is not needed */
 		os->next_sync_ns = clock_boot_ns(os->clock) + half / 2;
 	}
 	absorb_run(os, clock_boot_ns(os->clock) + WORK_NS);

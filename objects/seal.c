@@ -6,7 +6,7 @@
  *
  * Order: nobody writes -> size and time are taken -> the head is synced (R1) -> its checksums are made from its bytes -> SEAL. A small blob goes
  * back into its record instead, with its bytes in the command; its head goes when the log has been synced, or a power cut would
- * find the mark and no head. For the same reason the log is synced before a tail is written into the head of one that was sealed lately: with the
+ * find the mark and no head; and, while there is room, not before programs have stopped making files. For the same reason the log is synced before a tail is written into the head of one that was sealed lately: with the
  * mark, the tail would count. The mark goes with the last command: until then the head is what counts, whatever checksums are there. */
 #include "objects/object.h"
 
@@ -17,7 +17,8 @@
 #include "caps/bigendian.h"
 
 #define SEAL_DELAY_NS (400 * NS_PER_MS)      /* after the last writer: the same file is often opened again at once */
-#define UNSEALED_LOOK_NS (400 * NS_PER_MS)   /* how often each is looked at: with the log's sync, what is a second old is on the disk */
+#define LEFTOVER_WAIT_NS NS_PER_SECOND       /* after a head was made, before others are removed */
+#define LEFTOVER_BYTES_MAX (64ull << 20)     /* of heads that wait to be removed, each at least a block */
 #define SEAL_BLOCKS_MAX 131072u              /* checksums in one command */
 #define SEAL_GAP_MAX 1024u                   /* blocks of a hole that is cheaper written down than in a command of its own */
 #define SEAL_LOCKED_MAX (1u << 20)           /* bytes: more are read without the object's lock */
@@ -162,6 +163,15 @@ static int seal_head(struct object *o)
 
 /* ---- into the record ----------------------------------------------------------------------------------------------- */
 
+static void leftover_set(struct object *o, uint64_t leftover)
+{
+	uint64_t bytes = o->record.size > BLOCK_SIZE ? o->record.size : BLOCK_SIZE;
+	atomic_fetch_sub(&o->os->leftover_bytes, o->leftover_bytes);
+	o->leftover = leftover;
+	o->leftover_bytes = leftover != 0 ? bytes : 0;
+	atomic_fetch_add(&o->os->leftover_bytes, o->leftover_bytes);
+}
+
 static int seal_inline(struct object *o)
 {
 	struct objects *os = o->os;
@@ -172,7 +182,7 @@ static int seal_inline(struct object *o)
 	r = propose(o, &(struct command_seal){ .ino = o->ino, .size = size, .mtime_ns = o->record.mtime_ns, .done = true, .to_inline = true, .content = { content, size } });
 	if (r < 0) return r;
 	/* After the command was applied: a sync that begins later has it. */
-	o->leftover = atomic_load(&os->log_syncs) + 1;
+	leftover_set(o, atomic_load(&os->log_syncs) + 1);
 	atomic_store(&os->newest_leftover, o->leftover);
 	return 0;
 }
@@ -188,8 +198,8 @@ int seal_before_tail(struct object *o)
 int seal_leftover(struct object *o)
 {
 	if (o->leftover == 0) return 0;
-	int r = cluster_sync(o->os->cluster);
-	if (r == 0) o->leftover = 0;
+	int r = o->leftover <= atomic_load(&o->os->log_synced) ? 0 : cluster_sync(o->os->cluster);
+	if (r == 0) leftover_set(o, 0);
 	return r;
 }
 
@@ -220,6 +230,7 @@ int seal_try(struct object *o)
 	int r = seal_unwritten(o);
 	if (r < 0) return r;
 	counter_add(&sealed, 1);
+	o->headless = false;
 	if (o->leftover == 0) unsealed_remove(o);
 	/* A mapping's stores are not seen by the kernel's copy of the attributes. */
 	bool known = told.mtime_ns == o->record.mtime_ns && told.size == o->record.size;
@@ -305,16 +316,28 @@ int unsealed_sync(struct objects *os)
 	return failed;
 }
 
-void unsealed_remove_heads(struct objects *os, uint64_t log_syncs)
+/* ext4 without a journal passes over inodes that were freed lately, each time it looks for one: many files made and removed in turn take ten times
+ * as long as first all made, then all removed. */
+static bool leftovers_wait(struct objects *os)
+{
+	return clock_boot_ns(os->clock) - atomic_load(&os->head_made_ns) < LEFTOVER_WAIT_NS && atomic_load(&os->leftover_bytes) < LEFTOVER_BYTES_MAX
+		&& store_has_room(os->store, PASS_ROOM);
+}
+
+void unsealed_remove_heads(struct objects *os, uint64_t log_syncs, bool all_of_them)
 {
 	size_t count;
 	atomic_store(&os->log_synced, log_syncs);
+	if (!all_of_them && leftovers_wait(os)) {
+		atomic_store(&os->unsynced, true);   /* comes again */
+		return;
+	}
 	_cleanup_free_ struct object **all = take_due(os, INT64_MAX, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct object *o = all[i];
 		lock_acquire(&o->lock);
 		if (o->leftover != 0 && o->leftover <= log_syncs) {
-			if (head_remove(os->store->heads, o->ino) == 0) o->leftover = 0;
+			if (head_remove(os->store->heads, o->ino) == 0) leftover_set(o, 0);
 			if (o->leftover == 0 && !o->record.in_place) unsealed_remove(o);
 		}
 		object_release(o);
@@ -330,7 +353,7 @@ void unsealed_end(struct objects *os)
 		object_drop(all[i]);
 	}
 	uint64_t nth = atomic_fetch_add(&os->log_syncs, 1) + 1;
-	if (cluster_sync(os->cluster) == 0) unsealed_remove_heads(os, nth);
+	if (cluster_sync(os->cluster) == 0) unsealed_remove_heads(os, nth, true);
 }
 
 static int load_one(void *arg, uint64_t ino)
