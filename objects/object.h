@@ -198,6 +198,7 @@ void table_mark_dirty(struct object *o);            /* locked: put into the dirt
 void table_clear_dirty(struct object *o);           /* locked */
 struct object *table_oldest_dirty(struct objects *os, int64_t older_than_ns);   /* held, not locked; NULL */
 bool table_is_moving(struct objects *os, uint64_t ino);   /* at start: nobody else works on it */
+bool table_is_held(struct objects *os, uint64_t ino);   /* as it is now: somebody has it open or works on it, or it is dirty */
 void table_mark_gone(struct object *o);              /* held: its record is no more; it goes with the last hold */
 void table_want_reap(struct objects *os, uint64_t ino);
 /* Takes up to max inodes of the queue that nobody holds, marking them gone: nobody gets at them until each has been given back. */

@@ -322,6 +322,14 @@ bool table_is_moving(struct objects *os, uint64_t ino)
 	return o && o->moving;
 }
 
+bool table_is_held(struct objects *os, uint64_t ino)
+{
+	LOCK_GUARD(&os->table_lock);
+	struct object *o;
+	HASH_FIND(hh, os->table, &ino, sizeof(ino), o);
+	return o && o->holders > 0;
+}
+
 void table_mark_gone(struct object *o)
 {
 	LOCK_GUARD(&o->os->table_lock);

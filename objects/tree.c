@@ -195,13 +195,13 @@ int object_unlink(struct objects *os, uint64_t parent, const char *entry, size_t
 	if (r > 0) object_orphaned(os, result.orphaned);
 	if (r != 0) return r < 0 ? r : 0;
 	r = state_lookup(cluster_state(os->cluster, parent), parent, entry, size, &ino);
-	if (r == 0) r = object_acquire(os, ino, &o);
-	if (r == 0) {
+	/* Whoever has it need not wait for the command. */
+	if (r == 0 && !table_is_held(os, ino) && object_acquire(os, ino, &o) == 0) {
 		r = unlink_held(os, o, &c);
 		if (r == 0) watch_fire(os, parent);
 		return r;
 	}
-	/* The state says what is wrong; or the object cannot be loaded, and need not be. */
+	/* It is in use; or the state says what is wrong. */
 	r = object_propose(os, NULL, &c, false, &result);
 	if (r == 0) object_orphaned(os, result.orphaned);
 	return r;
