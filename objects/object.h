@@ -278,7 +278,7 @@ int seal_before_tail(struct object *o);              /* locked: before bytes go 
 int seal_leftover(struct object *o);                 /* locked: before the head of what is in its record is used again */
 int unsealed_load(struct objects *os);               /* at start */
 void unsealed_run(struct objects *os, int64_t until_ns);       /* in the background */
-void unsealed_remove_heads(struct objects *os, uint64_t log_syncs, bool all_of_them);   /* as far as a log sync that was begun as the nth has made it right */
+void unsealed_remove_heads(struct objects *os, uint64_t log_syncs, bool all_of_them);   /* at once; as far as a log sync that was begun as the nth has made it right */
 int unsealed_sync(struct objects *os);               /* every head is on the disk */
 void unsealed_end(struct objects *os);               /* seals what can be */
 /* head_check.c: locked, sealed, nothing to absorb */
