@@ -25,6 +25,7 @@ struct diosd {
 	pthread_t maintenance;
 	bool maintained;
 	int stop_maintenance_fd;
+	int64_t next_memory_look_ns;
 	struct scrub *scrub;
 	pthread_t scrubbing;
 	bool scrubbed;
