@@ -211,6 +211,22 @@ bool mount_down(void)
 	return wait_for(process_gone, &holder) && !mount_is_mounted();
 }
 
+bool mount_all_closed(void *unused)
+{
+	static const char word[] = "\ndios_fs_open_handles ";
+	char path[400], text[65536];
+
+	(void)unused;
+	snprintf(path, sizeof(path), "%s/.dios/stats", mount_point);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	const char *at = strstr(text, word);
+	return at && strtol(at + strlen(word), NULL, 10) <= 1;
+}
+
 bool wait_for(bool (*condition)(void *arg), void *arg)
 {
 	for (int i = 0; i < 1000; i++) {

@@ -27,6 +27,9 @@ bool mount_is_mounted(void);
 /* Runs body in a child as another user; its exit status: true is 0. */
 bool as_user(uid_t uid, bool (*body)(void *arg), void *arg);
 
+/* Whether the daemon has no handle but the one of this question: of a close(2) it hears afterwards. */
+bool mount_all_closed(void *unused);
+
 /* Small files. */
 bool put(const char *path, const char *text);
 bool append(const char *path, const char *text);
