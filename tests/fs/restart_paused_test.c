@@ -4,6 +4,7 @@
  * So that the daemon hears nothing, its thread for tasks goes no further once it has told the second task to go. The call to pause kills that daemon. The next
  * one does the call again before it listens to tasks. */
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <sched.h>
 #include <stdio.h>
