@@ -27,8 +27,8 @@ void cluster_redo_keep(struct cluster *c, const struct redo *redo);
 void cluster_redo_forget(struct cluster *c, struct redo *redo);
 /* 0: the state tells the outcome of every command that ended with -EIO. Else not yet: -ENOMEM, -ENOSPC, -EMFILE; -EIO: not before the next start. */
 int cluster_settle(struct cluster *c);
-int cluster_sync(struct cluster *c);
-bool cluster_sync_due(struct cluster *c);   /* a cluster_sync would have to wait for the disk */                            /* everything acknowledged before the call is on stable storage */
+int cluster_sync(struct cluster *c);                            /* everything acknowledged before the call is on stable storage */
+bool cluster_sync_due(struct cluster *c);                       /* a cluster_sync would have to wait for the disk */
 bool cluster_stopped(struct cluster *c);                         /* see shard_stopped */
 int cluster_maintain(struct cluster *c);                        /* see shard_maintain: every second or so */
 /* Makes the client's loopback lose and repeat messages. For tests and the simulation: single-threaded. NULL: no more. */

@@ -1,8 +1,8 @@
 /* The end of objects: orphans, DELETE and REAP.
  *
  * An orphan is an object without a link that somebody may still have open (RULES D5). It is in the list of orphans from the command that took
- * its last link until REAP, and keeps its name and its content until then; what certainly nobody has open need not become one (UNLINK). REAP of what is not an orphan (any more: a link was made
- * to it) does nothing, so that a list that is out of date does no harm. */
+ * its last link until REAP, and keeps its name and its content until then; what certainly nobody has open need not become one (UNLINK). REAP of
+ * what is not an orphan (any more: a link was made to it) does nothing, so that a list that is out of date does no harm. */
 #include "cluster/state_apply.h"
 
 int orphan_add(struct apply *a, struct record *r)

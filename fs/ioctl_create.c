@@ -149,8 +149,6 @@ static int create_with_bytes(const struct ioctl_context *c, struct reference *fr
 	if (r < 0)
 		return r;
 	r = reference_clone(from, to);
-	if (objects_make_room(os, r))
-		r = reference_clone(from, to);
 	if (r == 0)
 		return ioctl_keep_created(c, to);
 	undo(c, create, ret);

@@ -87,7 +87,9 @@ ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 	const struct fuse_out_header *out = iov[0].iov_base;
 	bool ours = request.serving != SLOT_NONE && out->unique != 0 && slot_header(request.fs, request.serving)->unique == out->unique;
 
-	if (ours && request.may_retry && objects_may_make_room(request.fs->objects, out->error)) {
+	/* Where an append was to go, others may have appended since. */
+	bool again = ours && request.may_retry && !request.fs->region->slots[request.serving].redo.placed;
+	if (again && objects_may_make_room(request.fs->objects, out->error)) {
 		request.retry = out->error;
 		return (ssize_t)out->len;
 	}
@@ -194,8 +196,8 @@ static void note_request(struct fs *fs, const struct fuse_in_header *in)
 }
 
 /* What deleted files have is room, as it is on other file systems as soon as they are deleted; here it is given back in the background. A request
- * for which there is none waits for that, and is done again. It had no effect, or one that is found again, as after a death of the daemon (D2). An open may have
- * spent a token, an ioctl a buffer: these look after themselves (objects_make_room). */
+ * for which there is none waits for that, and is done again. It had no effect, or one that is found again, as after a death of the daemon (D2). An
+ * open may have spent a token, an ioctl a buffer: the latter looks after itself (objects_make_room). */
 static bool may_retry(uint32_t opcode)
 {
 	switch (opcode) {

@@ -55,14 +55,20 @@ int doctor_read_line(const char *path, char *line, size_t size)
 	return 0;
 }
 
-/* The mount that is named; else the one that there is, if there is just one. NULL: none, or the named one is none, which has been said. */
+/* The mount that is named; else the one that there is, if there is just one. NULL: none, or what --mount names is none, which has been said. What
+ * DIOS_MOUNT names need not be mounted yet. */
 static const char *find_mount(struct cli *cli)
 {
-	if (cli->mount_option || getenv("DIOS_MOUNT"))
+	const char *environment = getenv("DIOS_MOUNT");
+
+	if (cli->mount_option)
 		return cli_mount(cli, NULL);
 	if (mounts_read(&cli->mounts) < 0)
 		return NULL;
 	cli->mounts_known = true;
+	for (size_t i = 0; environment && i < cli->mounts.count; i++)
+		if (strcmp(cli->mounts.paths[i], environment) == 0)
+			return cli->mounts.paths[i];
 	return cli->mounts.count == 1 ? cli->mounts.paths[0] : NULL;
 }
 
@@ -91,7 +97,7 @@ static int run_doctor(struct cli *cli)
 	if (cli->argc > 0 && cli->mount_option)
 		return cli_usage(cli, "either a data directory or --mount");
 	const char *mount = cli->argc > 0 ? NULL : find_mount(cli);
-	if (!mount && cli->argc == 0 && (cli->mount_option || getenv("DIOS_MOUNT")))
+	if (!mount && cli->mount_option)
 		return EXIT_FAILED;
 	_cleanup_free_ char *found = data_of_mount(mount, &hangs);
 	struct doctor d = { .cli = cli, .data = cli->argc > 0 ? cli->argv[0] : found };

@@ -125,7 +125,8 @@ static int parse(int argc, char **argv, struct diosd *d, struct arguments *a, ch
 
 /* ---- the maintenance thread ---- */
 
-/* What comes and goes by the hundred KiB, as the blocks in the state's cache, leaves holes that malloc keeps: within an hour of load as much as what is used. */
+/* What comes and goes by the hundred KiB, as the blocks in the state's cache, leaves holes that malloc keeps: within an hour of load nearly as
+ * much as is used. */
 static void memory_give_back(struct diosd *d)
 {
 	int64_t now_ns = clock_boot_ns(&clock_system);

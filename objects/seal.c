@@ -7,7 +7,8 @@
  * Order: nobody writes -> size and time are taken -> the head is synced (R1) -> its checksums are made from its bytes -> SEAL. A small blob goes
  * back into its record instead, with its bytes in the command; its head goes when the log has been synced, or a power cut would
  * find the mark and no head (and, while there is room, when programs have stopped making files). For the same reason the log is synced before a
- * tail is written into the head of one that was sealed lately: with the mark, the tail would count. The mark goes with the last command: until then the head is what counts, whatever checksums are there. */
+ * tail is written into the head of one that was sealed lately: with the mark, the tail would count. The mark goes with the last command: until
+ * then the head is what counts, whatever checksums are there. */
 #include "objects/object.h"
 
 #include <string.h>

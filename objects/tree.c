@@ -166,8 +166,9 @@ static bool is_unused(struct object *o)
 {
 	const struct record *r = &o->record;
 	bool plain = (r->kind == KIND_BLOB && r->place == PLACE_INLINE) || r->kind == KIND_SYMLINK || r->kind == KIND_SPECIAL;
+	if (!plain || r->in_place || r->nlink != 1 || r->lifecycle == LIFECYCLE_IMMORTAL) return false;
 	/* After a restart of the daemon, what programs have open is not known yet (D5). */
-	if (!plain || r->in_place || r->nlink != 1 || r->lifecycle == LIFECYCLE_IMMORTAL || o->opens > 0 || o->is_dirty || o->leftover != 0 || atomic_load(&o->os->orphans_kept)) return false;
+	if (o->opens > 0 || o->is_dirty || o->leftover != 0 || atomic_load(&o->os->orphans_kept)) return false;
 	LOCK_GUARD(&o->os->table_lock);
 	return o->holders == 1;
 }

@@ -10,6 +10,7 @@
 #include "store/bytes.h"
 #include "store/log_internal.h"
 
+#define BEGIN_SYNC_MAX (1u << 20)   /* bytes: handing more to the disk may take long, and whoever begins a sync may hold a lock */
 #define WRITE_BATCH 16   /* entries written by one call: their headers are on the stack */
 
 COUNTER(records_written, "dios_log_records_total", "records written to the Raft log");
@@ -258,6 +259,8 @@ void log_begin_sync(struct log *log)
 	struct log_segment *segment = log->syncing == 0 && !log->error ? log_current(log) : NULL;
 	uint32_t from = segment && log->synced.seq == segment->seq ? log->synced.offset : 0;
 	uint32_t size = segment ? segment->end - from : 0;
+	if (size > BEGIN_SYNC_MAX)
+		segment = NULL;
 	if (segment)
 		segment->users++;
 	lock_release(&log->lock);
