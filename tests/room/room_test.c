@@ -83,7 +83,7 @@ static void full(void)
 
 static void deleted(void)
 {
-	enum { ROUNDS = 6 };
+	enum { ROUNDS = 8 };
 	unsigned written = 0, over = 0;
 	struct statvfs st;
 
@@ -97,8 +97,8 @@ static void deleted(void)
 		if (r < 0)
 			printf("# round %u: %ld\n", i, r);
 	}
-	/* But now and then, on a busy machine, the daemon itself has a deleted file in hands for another moment. */
-	ok(written >= ROUNDS / 2, "deleted_makes_room: %zu MiB again and again, where there is room for them once: %u times", most, written);
+	/* But once in a while, on a busy machine, the daemon itself has a deleted file in hands for another moment. */
+	ok(written >= ROUNDS - 1, "deleted_makes_room: %zu MiB again and again, where there is room for them once: %u times", most, written);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		long r = write_file("large", most);
 		over += r == 0 && wait_for(mount_all_closed, NULL);
